@@ -1,0 +1,30 @@
+# Everything a stranger needs: `make demo` and `make test`. Both make .venv once, from pinned versions.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo demo-short test lint format clean
+demo: .venv/ready
+	$(BIN)/quintet train --recipe recipes/demo.toml
+
+demo-short: .venv/ready
+	$(BIN)/quintet train --recipe recipes/demo.toml --small
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
+
+format: .venv/ready
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+# torch first: asked for by itself and by its exact version, the CPU build is what pip takes where one is offered
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Quintet needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build *.egg-info

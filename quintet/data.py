@@ -1,0 +1,159 @@
+"""The nouns. Everything that passes between a task, a sampler, a learner and an algorithm is one of these records.
+
+Shapes: B answers, T tokens (prompt and answer together, padded on the right), P prompts, G answers to each prompt.
+Column t of every [B, T] tensor speaks about token t: `logp[b, t]` is the log-probability of token t given what precedes
+it. The shift by one happens once, in the learner's forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+StopReason = Literal["eos", "stop", "length"]
+
+_ABSENT: Any = None
+"""A column nobody asked for. Its type stays Tensor: an algorithm reads only the columns it named in its `Needs`."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A question. Either `text` (given to the model as it is) or `messages` (put through the chat template)."""
+
+    id: str
+    text: str | None = None
+    messages: tuple[Mapping[str, str], ...] | None = None
+    truth: Any = None
+    """Whatever the task's grader needs; JSON-able."""
+    level: str = ""
+    """The difficulty class that evaluation reports separately; empty where a task has none."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a task says of one answer."""
+
+    reward: float
+    """What training maximises. NaN: the reward does not apply, and the answer is left out, counted and named."""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    """The reward's named, unweighted components."""
+    correct: bool | None = None
+    """Whether the answer solves the problem; None where the task has no such notion (evaluation then averages rewards)."""
+    parsed: bool = True
+    """Whether an answer in the expected form was found at all; the first-step diagnosis reads it."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One sampled answer, token by token. `tokens`, `action` and `behaviour_logp` have the same length."""
+
+    prompt: Prompt
+    tokens: list[int]
+    """Prompt and answer."""
+    action: list[bool]
+    """True where the policy chose the token; False for the prompt, a tool's output, an observation."""
+    behaviour_logp: list[float]
+    """Log-probability, in nats, under the distribution that was really sampled from; 0 where `action` is False."""
+    text: str
+    """The answer as text, without the end-of-text token."""
+    stop_reason: StopReason
+    """eos: the model ended it; stop: a stop string did; length: it was cut off."""
+    policy_version: int
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The distribution answers are drawn from. Sampler and learner apply the same one, so their log-probabilities agree."""
+
+    temperature: float = 1.0
+    """Logits are divided by it; 0 takes the likeliest token."""
+    top_p: float = 1.0
+    """Keep the likeliest tokens up to this total probability; 1 keeps all."""
+    top_k: int = 0
+    """Keep this many of the likeliest tokens; 0 keeps all."""
+    min_p: float = 0.0
+    """Keep tokens at least this many times as likely as the likeliest; 0 keeps all."""
+    max_new_tokens: int = 128
+    """Longest answer, in tokens; a longer one is cut off and its stop reason is `length`."""
+    stop: tuple[str, ...] = ()
+    """Strings that end an answer; they stay part of its text."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step learns from."""
+
+    tokens: Tensor
+    """[B, T] int64, padded on the right."""
+    action: Tensor
+    """[B, T] bool. Only these positions are learned from."""
+    length: Tensor
+    """[B] int64: tokens of each row before padding."""
+    reward: Tensor
+    """[B] float; NaN where the reward does not apply."""
+    group: Tensor
+    """[B] int64: rows with the same number answer the same prompt; siblings are neighbours."""
+    behaviour_logp: Tensor = _ABSENT
+    old_logp: Tensor = _ABSENT
+    """[B, T] under the policy the update starts from. None: the batch is on-policy, and a pass's own log-probabilities
+    (detached) stand in, so that the ratio is exactly 1."""
+    ref_logp: Tensor = _ABSENT
+    value: Tensor = _ABSENT
+    advantage: Tensor = _ABSENT
+    """[B, T]; 0 outside the answers."""
+    weight: Tensor = _ABSENT
+    """[B, T]: what each token's loss term counts, with the denominators of the *whole* batch already in it
+    (`equations.reduce.token_weights`), so that splitting the batch changes nothing."""
+    reward_mean: float = 0.0
+    """Moving mean of the rewards of earlier steps, for baselines that look back."""
+    progress: float = 0.0
+    """Share of the stage that is done, 0 to 1; schedules read it."""
+    rollouts: tuple[Rollout, ...] = ()
+    """The same rows with their texts, for observers; empty for pages of a data set."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """Numbers the source measured while making the batch (seconds by stage, counts); they become metrics."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a forward pass says about the tokens of a batch; each [B, T], in nats, under the batch's `Sampling`."""
+
+    logp: Tensor
+    entropy: Tensor
+    value: Tensor = _ABSENT
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an algorithm asks for: where its batches come from, and the columns that the learner adds before its step."""
+
+    demonstrations: bool = False
+    """Right answers that are shown, instead of answers that are sampled and graded."""
+
+    old: bool = False
+    """`old_logp`: wanted when a batch is visited more than once."""
+    reference: bool = False
+    """`ref_logp`, from a frozen copy of the policy as it was when the stage began."""
+    critic: bool = False
+    """`value`, from a critic."""
+    pairs: bool = False
+    """Rows come in pairs (preferred, rejected) that a micro-batch must not separate."""
+
+
+def select(batch: Batch, rows: Tensor) -> Batch:
+    """The batch with these rows only ([b] int64), trimmed to the longest of them. `weight` keeps its denominators."""
+    width = int(batch.length[rows].max())
+
+    def cut(value: Any) -> Any:
+        if not hasattr(value, "dim"):
+            return value
+        return value[rows, :width] if value.dim() == 2 else value[rows]
+
+    tensors = {f.name: cut(getattr(batch, f.name)) for f in fields(batch)}
+    rollouts = tuple(batch.rollouts[i] for i in rows.tolist()) if batch.rollouts else ()
+    return replace(batch, **{**tensors, "rollouts": rollouts})

@@ -1,0 +1,87 @@
+"""From a batch to the log-probability of each of its tokens. Column t of the result speaks about token t: here, and only here,
+logits are shifted by one.
+
+Two ways, the same numbers to float error: `plain` reads each row whole; `shared` reads each prompt once for all its answers,
+forward and backward, through the model's own key/value cache. With 8 answers to a prompt and answers shorter than prompts
+that is most of the work.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from quintet.data import Batch, Outputs, Sampling
+from quintet.models.logprobs import selected
+
+
+def outputs(model: nn.Module, batch: Batch, sampling: Sampling) -> Outputs:
+    """Log-probabilities and entropies, [B, T], of the tokens behind each row's prompt; 0 elsewhere."""
+    first = _first_action(batch)
+    leaders = _leaders(batch, first)
+    return (
+        plain(model, batch, first, sampling) if len(leaders) == len(first) else shared(model, batch, first, leaders, sampling)
+    )
+
+
+def plain(model: nn.Module, batch: Batch, first: Tensor, sampling: Sampling) -> Outputs:
+    """Each row whole. Padding is on the right and attention is causal, so no token sees it and no mask is needed. Logits are
+    computed from the earliest answer's column on."""
+    start = int(first.min())
+    kept = batch.tokens.shape[1] - start
+    logits = model(input_ids=batch.tokens[:, :-1], use_cache=False, logits_to_keep=kept).logits[:, -kept:]
+    logp, entropy = selected(logits, batch.tokens[:, start:], sampling)
+    return Outputs(*(nn.functional.pad(x, (start, 0)) for x in (logp, entropy)))
+
+
+def shared(model: nn.Module, batch: Batch, first: Tensor, leaders: Tensor, sampling: Sampling) -> Outputs:
+    """Each prompt once. `leaders` [P]: the first row of each run of siblings, whose prompt stands for all of them."""
+    prompts, mask = _prompts(batch, first, leaders)
+    group = torch.bucketize(torch.arange(len(first), device=first.device), leaders, right=True) - 1
+    cache = DynamicCache(config=model.config)  # type: ignore[arg-type]
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    opening = model(
+        input_ids=prompts, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
+    ).logits  # [P, 1, V] says what the first token of each answer may be
+    cache.batch_select_indices(group)
+
+    columns = first[:, None] + torch.arange(int((batch.length - first).max()), device=first.device)
+    columns = columns.clamp(max=batch.tokens.shape[1] - 1)
+    answers = batch.tokens.gather(1, columns)
+    rest = model(
+        input_ids=answers[:, :-1],
+        attention_mask=torch.cat([mask[group], torch.ones_like(answers[:, :-1])], 1),
+        position_ids=columns[:, :-1],
+        past_key_values=cache,
+    ).logits
+    logp, entropy = selected(torch.cat([opening[group], rest], 1), answers, sampling)
+    inside = columns < batch.length[:, None]
+    inside &= torch.cat(
+        [inside.new_ones(len(first), 1), columns[:, 1:] > columns[:, :-1]], 1
+    )  # clamped columns repeat the last
+    zeros = torch.zeros(batch.tokens.shape, device=logp.device)
+    return Outputs(*(zeros.scatter_add(1, columns, torch.where(inside, x, 0.0)) for x in (logp, entropy)))
+
+
+def _first_action(batch: Batch) -> Tensor:
+    """The column of each row's first chosen token, [B]; its last column where nothing was chosen; at least 1."""
+    found = torch.where(batch.action.any(1), batch.action.int().argmax(1), batch.length - 1)
+    return found.clamp(min=1)
+
+
+def _leaders(batch: Batch, first: Tensor) -> Tensor:
+    """The first row of each run of neighbours that share group and prompt: [P] int64."""
+    width = int(first.max())
+    prompts = torch.where(torch.arange(width, device=first.device) < first[:, None], batch.tokens[:, :width], -1)
+    same = (batch.group[1:] == batch.group[:-1]) & (prompts[1:] == prompts[:-1]).all(1)
+    return torch.cat([same.new_ones(1), ~same]).nonzero()[:, 0]
+
+
+def _prompts(batch: Batch, first: Tensor, leaders: Tensor) -> tuple[Tensor, Tensor]:
+    """The leaders' prompts padded on the left, so that all answers begin in the same column: tokens and mask, [P, W]."""
+    length = first[leaders]
+    width = int(length.max())
+    columns = torch.arange(width, device=first.device) - (width - length[:, None])
+    mask = columns >= 0
+    return batch.tokens[leaders].gather(1, columns.clamp(min=0)) * mask, mask.long()

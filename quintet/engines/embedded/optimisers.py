@@ -1,0 +1,49 @@
+"""torch's optimisers, as an update's settings ask for them."""
+
+from __future__ import annotations
+
+import torch
+
+from quintet.protocols import State
+from quintet.updates import FirstOrder
+
+
+class Optimiser:
+    """AdamW for every parameter; or Muon for the hidden weight matrices and AdamW for the rest, as its author advises
+    (Jordan 2024): embeddings, output head, norms and biases."""
+
+    def __init__(self, model: torch.nn.Module, settings: FirstOrder) -> None:
+        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        outer = {id(m.weight) for m in (_embedding(model), _head(model)) if m is not None}
+        hidden = [p for _, p in named if p.dim() == 2 and id(p) not in outer] if settings.optimiser == "muon" else []
+        ours = {id(p) for p in hidden}
+        rest = [p for _, p in named if id(p) not in ours]
+        decay = settings.weight_decay
+        self.parts: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(rest, lr=settings.lr, betas=settings.betas, weight_decay=decay)
+        ]
+        if hidden:
+            # scaled to AdamW's step size, so that one learning rate serves both
+            self.parts += [torch.optim.Muon(hidden, lr=settings.lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw")]
+
+    def step(self, rate: float) -> None:
+        """One step at learning rate `rate`."""
+        for part in self.parts:
+            for group in part.param_groups:
+                group["lr"] = rate
+            part.step()
+
+    def state(self) -> list[State]:
+        return [part.state_dict() for part in self.parts]
+
+    def restore(self, states: list[State]) -> None:
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict(state)
+
+
+def _embedding(model: torch.nn.Module) -> torch.nn.Module | None:
+    return model.get_input_embeddings() if hasattr(model, "get_input_embeddings") else None  # type: ignore[operator]
+
+
+def _head(model: torch.nn.Module) -> torch.nn.Module | None:
+    return model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None  # type: ignore[operator]

@@ -1,0 +1,1 @@
+"""Pure functions of tensors: they see neither settings, devices, ranks nor loggers."""

@@ -1,0 +1,129 @@
+"""Where a policy comes from: a transformers folder, a hub id, or a preset made from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+END, PAD = "<|end|>", "<|pad|>"
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "1m": {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 6, "num_attention_heads": 4},
+    "5m": {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 6, "num_attention_heads": 4},
+    "50m": {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 12, "num_attention_heads": 8},
+}
+"""Qwen-style shapes by their approximate number of parameters, embeddings of a small vocabulary included."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A model with float32 weights, and the tokenizer that belongs to it."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that end an answer, by the model's generation settings and the tokenizer."""
+        configured = self.model.generation_config.eos_token_id if self.model.generation_config else None
+        listed = configured if isinstance(configured, list) else [configured]
+        return tuple(sorted({t for t in [*listed, self.tokenizer.eos_token_id] if isinstance(t, int)}))
+
+    def save(self, folder: Path) -> None:
+        """A transformers folder: safetensors, configuration, generation settings, tokenizer."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+def load(name: str, task: Any, seed: int = 0) -> Policy:
+    """The policy called `name`: `preset:SIZE` for `task`, a local folder, or a hub id. The same seed gives the same preset.
+
+    Raises ValueError where there is no such model, or it is no causal language model."""
+    if name.startswith("preset:"):
+        return from_nothing(name.removeprefix("preset:"), tokenizer_for(task), seed)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"No causal language model could be loaded from {name!r}: {reason} "
+            f"Give a transformers folder, a hub id, or one of {', '.join('preset:' + p for p in PRESETS)}."
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return Policy(model, tokenizer)
+
+
+def from_nothing(size: str, tokenizer: PreTrainedTokenizerBase, seed: int) -> Policy:
+    """A Qwen3-shaped model with random weights: `size` is one of `PRESETS`."""
+    if size not in PRESETS:
+        raise ValueError(f"There is no preset {size!r}; there are {', '.join(PRESETS)}.")
+    shape = PRESETS[size]
+    special: dict[str, Any] = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    torch.manual_seed(seed)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        **shape,
+        num_key_value_heads=shape["num_attention_heads"],
+        head_dim=shape["hidden_size"] // shape["num_attention_heads"],
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        attention_dropout=0.0,
+        bos_token_id=None,
+        **special,
+    )
+    model = Qwen3ForCausalLM(config)
+    model.generation_config = GenerationConfig(**special)
+    return Policy(model, tokenizer)
+
+
+def tokenizer_for(task: Any) -> PreTrainedTokenizerBase:
+    """A tokenizer made for `task`: its own pieces as one token each, or a byte-level BPE of its texts. Every text can be
+    encoded (unknown characters as bytes) and decodes to itself."""
+    pieces = task.pieces() if hasattr(task, "pieces") else None
+    if pieces is not None:
+        return _finished(Tokenizer(models.BPE(vocab=_bytes(), merges=[])), pieces)
+    if hasattr(task, "texts"):
+        tokenizer = Tokenizer(models.BPE())
+        _train(tokenizer, task.texts())
+        return _finished(tokenizer, ())
+    raise ValueError(
+        f"The task {task.name} names neither the pieces of its texts nor the texts, so no tokenizer can be made for a preset. "
+        "Start from a model that has one: --model FOLDER."
+    )
+
+
+def _bytes() -> dict[str, int]:
+    return {character: i for i, character in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+
+
+def _train(tokenizer: Tokenizer, texts: Iterable[str], size: int = 2048) -> None:
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+
+
+def _finished(tokenizer: Tokenizer, pieces: Iterable[str]) -> PreTrainedTokenizerBase:
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in pieces])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False, padding_side="left"
+    )

@@ -1,0 +1,32 @@
+"""Prompts and answers as tokens. Training and sampling encode them here and nowhere else."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedTokenizerBase
+
+from quintet.data import Prompt
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+    """The prompt's tokens: plain text as the tokenizer encodes it, messages through the chat template.
+
+    Raises ValueError for messages where the tokenizer has no template, and for a prompt without a token."""
+    if prompt.messages is None:
+        tokens = tokenizer.encode(prompt.text or "")
+    elif not tokenizer.chat_template:
+        raise ValueError(
+            f"Prompt {prompt.id} is a list of chat messages, but this model's tokenizer has no chat template. "
+            "Use plain text prompts, or a chat model."
+        )
+    else:
+        messages = [dict(m) for m in prompt.messages]
+        tokens = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    if not tokens:
+        raise ValueError(f"Prompt {prompt.id} is empty: a model needs at least one token to begin from. Give it a text.")
+    return list(tokens)  # type: ignore[arg-type]
+
+
+def encode_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """A demonstrated answer's tokens, the end-of-text token last."""
+    end = tokenizer.eos_token_id
+    return [*tokenizer.encode(text, add_special_tokens=False), *([end] if isinstance(end, int) else [])]

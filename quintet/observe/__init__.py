@@ -1,0 +1,1 @@
+"""What a run writes down and what a user sees of it; observers watch every step and change nothing."""

@@ -1,0 +1,144 @@
+"""What each part must offer the others. The loop, the algorithms and the observers know these and nothing more concrete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from quintet.data import Batch, Needs, Outputs, Prompt, Rollout, Sampling, Verdict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Terms = Mapping[str, "Tensor"]
+"""By name, unreduced, each broadcastable to [B, T]. A float is a term of the loss: its weighted sum is added up and becomes
+the metric `loss/NAME`. A bool is a fact about tokens: its share of the visited tokens becomes the metric NAME."""
+Loss = Callable[[Outputs, Batch], Terms]
+Stats = dict[str, float]
+State = dict[str, Any]
+
+
+class TaskError(ValueError):
+    """A task's own code or data failed (a user's reward raised, a file has no rows): one sentence, what to do next included.
+    The policy is as it was after the last step, so the run can be saved and resumed."""
+
+
+class Task(Protocol):
+    """Where prompts come from and what an answer is worth."""
+
+    name: str
+
+    def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
+        """Prompts of `train` (endless) or `test` from number `start` on. The same arguments give the same prompts, so a
+        cursor is one integer and a resumed run continues where it was."""
+        ...
+
+    def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """One verdict for each rollout, in order. A grader scores what it can't read; it raises only when it is broken."""
+        ...
+
+
+class Teacher(Protocol):
+    """A task that can also show how it is done: what supervised training learns from."""
+
+    name: str
+
+    def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str]]:
+        """Prompts with a right answer each, from number `start` on; endless for `train`."""
+        ...
+
+
+class Sampler(Protocol):
+    """Draws answers from the policy."""
+
+    def generate(
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+    ) -> list[Rollout]:
+        """`group_size` answers to each prompt, siblings side by side. An answer depends on the weights and on
+        (seed, first + its prompt's place, its place in the group), never on what else is in the batch."""
+        ...
+
+    def load(self, weights: Mapping[str, Tensor], version: int) -> None:
+        """Take over new weights; a no-op where sampler and learner share the module."""
+        ...
+
+
+class Learner(Protocol):
+    """Holds the parameters being trained."""
+
+    def annotate(self, batch: Batch, needs: Needs) -> Batch:
+        """The batch with the columns that `needs` names."""
+        ...
+
+    def gradient(self, loss: Loss, batch: Batch) -> Stats:
+        """Set every parameter's gradient to that of Σ weight · (sum of terms); independent of the micro-batch size."""
+        ...
+
+    def evaluate(self, loss: Loss, batch: Batch) -> Stats:
+        """The same sums without a gradient."""
+        ...
+
+    def apply(self, settings: Any, progress: float) -> Stats:
+        """One optimiser step along the gradient, with the update's settings; a non-finite gradient is skipped and counted."""
+        ...
+
+    def shifted(self, direction: Sequence[Tensor], scale: float) -> AbstractContextManager[None]:
+        """Within the context the parameters are θ + scale · direction; afterwards bit for bit what they were."""
+        ...
+
+    def weights(self) -> Mapping[str, Tensor]: ...
+
+    def state(self) -> State:
+        """Everything the learner needs to go on bit for bit."""
+        ...
+
+    def restore(self, state: State, settings: Any) -> None:
+        """Go on from `state()`, with the update's settings."""
+        ...
+
+
+class Source(Protocol):
+    """Batches to learn from: sampled and graded answers, or pages of a data set."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def sync(self, learner: Learner) -> None:
+        """New weights to the sampler; nothing where there is none."""
+        ...
+
+    def state(self) -> State: ...
+
+    def restore(self, state: State) -> None: ...
+
+
+class Update(Protocol):
+    """One step of learning from one batch."""
+
+    def __call__(self, learner: Learner, loss: Loss, batch: Batch) -> Stats: ...
+
+
+class Algorithm(Protocol):
+    """A frozen record of hyper-parameters with pure functions of a batch."""
+
+    @property
+    def needs(self) -> Needs: ...
+
+    @property
+    def update(self) -> Update: ...
+
+    def advantage(self, batch: Batch) -> Tensor:
+        """[B, T]: how much better than expected each token turned out to be."""
+        ...
+
+    def weight(self, batch: Batch) -> Tensor:
+        """[B, T]: what each token counts, the denominators of the whole batch included."""
+        ...
+
+    def loss(self, new: Outputs, batch: Batch) -> Terms: ...
+
+
+class Observer(Protocol):
+    """Sees every step, changes nothing."""
+
+    def __call__(self, step: int, batch: Batch, stats: Stats) -> None: ...

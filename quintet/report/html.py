@@ -1,0 +1,79 @@
+"""A run as one HTML file: no script, no request to anywhere, small enough to be mailed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from quintet.report.facts import Facts, read_facts
+from quintet.report.headline import explanation, headline, key_facts
+from quintet.report.markup import Markup, join, tag
+from quintet.report.sections import Limits, before_after, curve_section, rollout_section, samples, settings
+
+MOST_BYTES = 500_000
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""What a browser may load for this page: nothing but its own styles."""
+
+
+def write_report(run: Path, out: Path) -> Path:
+    """Write the report of the run in folder `run` to the file `out` and return `out`; under 500 kB whatever the run's size.
+
+    Files the run doesn't have leave their sections out. The file is replaced in one move, so a reader never sees half of it.
+    Raises ValueError when the folder holds no run or a file in it can't be read.
+    """
+    page = render(read_facts(Path(run)))
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    draft.write_text(page, encoding="utf-8")
+    draft.replace(out)
+    return out
+
+
+def render(facts: Facts) -> str:
+    """The page, with shorter samples where it would grow beyond `MOST_BYTES`."""
+    limits = Limits()
+    page = _page(facts, limits)
+    while len(page.encode()) >= MOST_BYTES and limits.text > 50:
+        limits = replace(limits, text=limits.text // 3, settings=limits.settings // 3, levels=max(4, limits.levels // 2))
+        page = _page(facts, limits)
+    return page
+
+
+def _page(facts: Facts, limits: Limits) -> str:
+    found = (
+        before_after(facts, limits),
+        curve_section(facts),
+        samples(facts, limits),
+        rollout_section(facts, limits),
+        settings(facts, limits),
+    )
+    style = Markup(Path(__file__).with_name("style.css").read_text(encoding="utf-8"))
+    title = f"{facts.task or 'Quintet'} · {facts.name}"
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name_="color-scheme", content="light dark"),
+        tag("meta", name_="referrer", content="no-referrer"),
+        tag("title", title),
+        tag("style", style),
+    )
+    body = tag("body", _header(facts), tag("main", *found), tag("footer", f"Written by Quintet from {facts.name}."))
+    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+
+
+def _header(facts: Facts) -> Markup:
+    strip = (tag("div", tag("dt", name), tag("dd", value)) for name, value in key_facts(facts))
+    told = explanation(facts)
+    return join(
+        tag(
+            "header",
+            tag("p", f"Quintet · {facts.name}", class_="kicker"),
+            tag("h1", headline(facts)),
+            tag("p", told, class_="lede") if told else None,
+            tag("dl", *strip, class_="facts"),
+        )
+    )

@@ -1,0 +1,304 @@
+"""One run from its settings to its folder: stages, evaluations, checkpoints; begun, interrupted, killed and resumed.
+
+A run's folder: settings.toml (resolved), environment.json, metrics.jsonl, rollouts.jsonl, evaluations.jsonl, checkpoints/,
+model/ (a transformers folder) and report.html.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from quintet import checkpoints
+from quintet.data import Batch, Sampling
+from quintet.engines.embedded import EmbeddedLearner, EmbeddedSampler
+from quintet.engines.embedded.device import pick
+from quintet.environment import describe, usable_cores
+from quintet.evaluate import evaluate
+from quintet.models.load import Policy, load
+from quintet.observe import metrics
+from quintet.observe.console import Console
+from quintet.observe.diagnosis import diagnose
+from quintet.observe.journal import Journal
+from quintet.observe.records import read_jsonl
+from quintet.protocols import Source, Stats, TaskError
+from quintet.report import write_report
+from quintet.settings import Run, Stage
+from quintet.sources import Demonstrations, Online
+from quintet.train import train
+
+
+class RunError(RuntimeError):
+    """A run could not go on; what it has is saved, and the message says how to resume."""
+
+
+@dataclass
+class Position:
+    """Where a run is: everything but weights and generators that a checkpoint holds."""
+
+    stage: int = 0
+    """Number of the stage that is under way."""
+    done: int = 0
+    """Steps done in it."""
+    total: int = 0
+    """Steps done in the whole run."""
+    tokens: int = 0
+    """Tokens that were learned from or sampled, prompts included."""
+    learner: dict[str, Any] | None = None
+    source: dict[str, Any] | None = None
+    lengths: dict[str, int] = field(default_factory=dict)
+
+
+def start(run: Run, quiet: bool = False) -> dict[str, Any]:
+    """Train as `run` says, in its own new folder; the summary that `quintet train --json` prints.
+
+    Raises RunError (disk, task), ValueError (model, device), KeyboardInterrupt (Ctrl-C, after saving a checkpoint)."""
+    from quintet.config import render
+
+    folder = Path(run.machine.out)
+    with _disk(folder, saved=False):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "settings.toml").write_text(render(run), encoding="utf-8")
+        (folder / "environment.json").write_text(json.dumps(describe(), indent=1), encoding="utf-8")
+    return _Session(run, folder, quiet).go(None)
+
+
+def resume(folder: Path, quiet: bool = False) -> dict[str, Any]:
+    """Go on with the run in `folder` from its last whole checkpoint: to the same bits as if it had never stopped."""
+    from quintet.config import read_run
+
+    if not (folder / "settings.toml").is_file():
+        raise ValueError(
+            f"{folder} holds no run to resume: it has no settings.toml. Name the folder that `quintet train` made."
+        )
+    run = read_run(folder / "settings.toml")
+    place, complaints = checkpoints.newest(folder)
+    for complaint in complaints:
+        print(f"{complaint} Going on from {place.name if place else 'the start'}.", file=sys.stderr)
+    return _Session(replace(run, machine=replace(run.machine, out=str(folder))), folder, quiet).go(place)
+
+
+class _Session:
+    """A run while this process works on it."""
+
+    def __init__(self, run: Run, folder: Path, quiet: bool) -> None:
+        self.run, self.folder, self.journal = run, folder, Journal(folder)
+        self.device = pick(run.machine.device)
+        torch.set_num_threads(run.machine.threads or usable_cores())
+        self.console = Console([(s.name, s.steps, None) for s in run.stages], file=sys.stderr if quiet else None)
+        self.position = Position()
+        self.policy: Policy
+        self.sampler: EmbeddedSampler
+
+    # ---- the run ---------------------------------------------------------------------------------------------------
+
+    def go(self, place: Path | None) -> dict[str, Any]:
+        began = time.monotonic()
+        with self.console, _disk(self.folder), _Interrupt() as interrupt:
+            self.policy = load(str(place / "model") if place else self.run.machine.model, self.run.task, self.run.machine.seed)
+            self.policy.model.to(self.device)  # type: ignore[arg-type]
+            self.sampler = EmbeddedSampler(self.policy, self.device, self.run.machine.dtype)
+            if place:
+                self.position = Position(**checkpoints.read(place))
+            self.journal.rewind(self.position.lengths)
+            if not place:
+                torch.manual_seed(self.run.machine.seed)
+                self._evaluate("start")
+                self._save(None, None)
+                self._stop_if_asked(interrupt)
+            for stage in self.run.stages[self.position.stage :]:
+                self._stage(stage, interrupt)
+            self.policy.save(self.folder / "model")
+            return self._summary(time.monotonic() - began)
+
+    def _stage(self, stage: Stage, interrupt: _Interrupt) -> None:
+        learner, source = self._learner(stage), self._source(stage)
+        if self.position.learner is not None and self.position.source is not None:
+            learner.restore(self.position.learner, stage.algorithm.update)
+            source.restore(self.position.source)
+        clock = _Clock()
+
+        def observe(step: int, batch: Batch, stats: Stats) -> None:
+            self._record(stage, step, batch, stats, clock)
+            if step + 1 < stage.steps:  # the last step's are the stage's
+                self._on_the_way(stage, learner, source, interrupt)
+            clock.restart()
+
+        try:
+            train(stage.algorithm, learner, source, [observe], stage.steps, self.position.done)
+            self._evaluate(f"after {stage.name}")
+        except TaskError as error:  # raised between two steps: what was learned so far is whole
+            self._save(learner, source)
+            raise RunError(f"{error} Step {self.position.total} is saved; {self._how_to_resume()}") from error
+        self.position = Position(stage=self.position.stage + 1, total=self.position.total, tokens=self.position.tokens)
+        self._save(None, None)
+        self._stop_if_asked(interrupt)
+
+    def _on_the_way(self, stage: Stage, learner: EmbeddedLearner, source: Source, interrupt: _Interrupt) -> None:
+        every, evaluation = self.run.machine.checkpoint_every, self.run.machine.eval_every
+        if evaluation and self.position.done % evaluation == 0:
+            self._evaluate(f"{stage.name} {self.position.done}")
+        if interrupt.asked or (every and self.position.done % every == 0):
+            self._save(learner, source)
+        self._stop_if_asked(interrupt)
+
+    def _stop_if_asked(self, interrupt: _Interrupt) -> None:
+        if interrupt.asked:
+            self.console.say(f"Stopped after step {self.position.total}, which is saved; {self._how_to_resume()}")
+            raise KeyboardInterrupt
+
+    def _how_to_resume(self) -> str:
+        return f"go on with: quintet train --resume {self.folder}"
+
+    # ---- its parts -------------------------------------------------------------------------------------------------
+
+    def _learner(self, stage: Stage) -> EmbeddedLearner:
+        machine = self.run.machine
+        sampling = Sampling() if stage.supervised else self.run.sampling
+        return EmbeddedLearner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype)
+
+    def _source(self, stage: Stage) -> Source:
+        if stage.supervised:
+            return Demonstrations(self.run.task, self.policy.tokenizer, stage.prompts_per_step)
+        return Online(
+            self.run.task,
+            self.sampler,
+            self.run.sampling,
+            stage.prompts_per_step,
+            stage.group_size,
+            self.run.machine.seed,
+        )
+
+    # ---- what it writes --------------------------------------------------------------------------------------------
+
+    def _record(self, stage: Stage, step: int, batch: Batch, stats: Stats, clock: _Clock) -> None:
+        tokens = int(batch.length.sum())
+        self.position.done, self.position.total = step + 1, self.position.total + 1
+        self.position.tokens += tokens
+        where = {"step": self.position.total, "stage": stage.name, "stage_step": self.position.done}
+        seconds = clock.seconds()
+        row = {
+            **where,
+            "stage_steps": stage.steps,
+            "stages": len(self.run.stages),
+            "stage_index": self.position.stage,
+            **metrics.of_batch(batch),
+            **stats,
+            **batch.measured,
+            "num_tokens": self.position.tokens,
+            "step_time": seconds,
+            "seconds/learn": seconds - sum(v for k, v in batch.measured.items() if k.startswith("seconds/")),
+            "tokens_per_second": tokens / seconds,
+            "peak_memory_mb": metrics.peak_memory_mb(),
+        }
+        self.journal.append("metrics", row)
+        if not stage.supervised:
+            self.journal.append("rollouts", *metrics.rollout_rows(batch, where))
+            if step == 0:
+                self._diagnose(batch)
+        self.console.step(row)
+
+    def _diagnose(self, batch: Batch) -> None:
+        """Say after the first step what would keep the others from learning."""
+        for sentence in diagnose(
+            batch.reward.tolist(),
+            batch.group.tolist(),
+            [bool(r.verdict and r.verdict.parsed) for r in batch.rollouts],
+            [r.stop_reason for r in batch.rollouts],
+            [sum(r.action) for r in batch.rollouts],
+            self.run.sampling.max_new_tokens,
+        ):
+            self.console.say(sentence)
+
+    def _evaluate(self, label: str) -> None:
+        machine = self.run.machine
+        if not machine.eval_problems:
+            return
+        sampling = replace(self.run.sampling, temperature=machine.eval_temperature)
+        row = evaluate(self.run.task, self.sampler, sampling, machine.eval_problems)
+        stage = self.run.stages[min(self.position.stage, len(self.run.stages) - 1)].name
+        self.journal.append("evaluations", {"step": self.position.total, "stage": stage, "label": label, **row})
+
+    def _save(self, learner: EmbeddedLearner | None, source: Source | None) -> None:
+        self.position.lengths = self.journal.lengths()
+        state = {**vars(self.position), "learner": learner and learner.state(), "source": source and source.state()}
+        checkpoints.save(self.folder, self.position.total, self.policy, state)
+
+    def _summary(self, seconds: float) -> dict[str, Any]:
+        evaluations = list(read_jsonl(self.folder / "evaluations.jsonl"))
+        report = write_report(self.folder, self.folder / "report.html")
+        if evaluations:
+            self.console.table(evaluations)
+            if len(evaluations) > 1 and evaluations[-1]["examples"] and evaluations[-1]["examples"][0]["picture"]:
+                self.console.pictures(evaluations[-2]["examples"], evaluations[-1]["examples"])
+        self.console.say(f"Model: {self.folder / 'model'}   Report: {report}   ({seconds:.0f} s)")
+        return {
+            "run": str(self.folder),
+            "model": str(self.folder / "model"),
+            "report": str(report),
+            "steps": self.position.total,
+            "tokens": self.position.tokens,
+            "seconds": round(seconds, 1),
+            "evaluations": [{k: v for k, v in e.items() if k != "examples"} for e in evaluations],
+        }
+
+
+class _Clock:
+    """Seconds of a step, without the checkpoint or evaluation that may follow it."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.began = time.perf_counter()
+
+    def seconds(self) -> float:
+        return max(time.perf_counter() - self.began, 1e-9)
+
+
+class _Interrupt:
+    """Ctrl-C (or a scheduler's SIGTERM) asks; the run stops after the step under way, which is then saved. A second one stops
+    at once. Outside the main thread signals are somebody else's."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        print("\nFinishing this step, then saving. Press Ctrl-C again to stop at once.", file=sys.stderr)
+
+    def __enter__(self) -> _Interrupt:
+        try:
+            self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:
+            self._before = {}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _disk(folder: Path, saved: bool = True) -> Iterator[None]:
+    """A disk that is full or read-only, said in a sentence."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        resume = (
+            f" Make room, then go on with: quintet train --resume {folder}" if saved else " Choose another folder: --out FOLDER"
+        )
+        raise RunError(f"The run could not write to {error.filename or folder}: {reason}.{resume}") from error

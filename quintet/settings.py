@@ -1,0 +1,71 @@
+"""What a run is: the records that settings are read into. Every knob is a field here, in `Sampling`, in a task or in an
+algorithm, with its range in its type and its meaning below it; the command line's help and checks are made from these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from quintet.data import Sampling
+from quintet.knobs import Count, NonNegative, Whole
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training with one algorithm. Group size, prompts per step and micro-batch are independent numbers."""
+
+    name: str
+    """The algorithm's name; metrics and tables use it."""
+    algorithm: Any
+    """The algorithm's record (`protocols.Algorithm`)."""
+    steps: Count = 100
+    """Steps in this stage."""
+    prompts_per_step: Count = 32
+    """Prompts in each step's batch (demonstrations, where the algorithm learns from those)."""
+    group_size: Count = 8
+    """Answers sampled to each prompt; group-relative algorithms need at least 2."""
+
+    @property
+    def supervised(self) -> bool:
+        """Whether it learns from demonstrations instead of sampled answers."""
+        return self.algorithm.needs.demonstrations
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a run happens and what it leaves behind."""
+
+    model: str = "preset:1m"
+    """`preset:1m`, `preset:5m` or `preset:50m` (random weights, with a tokenizer made for the task), a transformers folder,
+    or a hub id."""
+    seed: Whole = 0
+    """Initial weights, prompts, sampling and shuffling all follow from it."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """auto takes cuda, then mps, then cpu."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the forward and backward passes; the master weights are always float32."""
+    threads: Whole = 0
+    """Threads for tensor operations on the CPU; 0 takes all cores this process may use."""
+    micro_batch: Whole = 0
+    """Answers in one forward and backward pass; it trades time for memory and changes nothing else. 0 takes the whole batch."""
+    out: str = ""
+    """The run's folder; empty names it after the task, the algorithms and the time, under runs/."""
+    checkpoint_every: Whole = 50
+    """Steps between checkpoints; 0 saves only at the end of each stage and on Ctrl-C."""
+    eval_problems: Whole = 500
+    """Held-out problems in each evaluation; 0 evaluates nothing."""
+    eval_temperature: NonNegative = 0.0
+    """Temperature of evaluation; 0 takes the likeliest token."""
+    eval_every: Whole = 0
+    """Steps between evaluations on the way; 0 evaluates at the start and after each stage."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything `quintet train` needs to know."""
+
+    machine: Machine
+    sampling: Sampling
+    task: Any
+    """The task's record (`protocols.Task`)."""
+    stages: tuple[Stage, ...]

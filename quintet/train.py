@@ -1,0 +1,22 @@
+"""The loop. It never learns which algorithm, task or engine it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from quintet.protocols import Algorithm, Learner, Observer, Source
+
+
+def train(
+    algorithm: Algorithm, learner: Learner, source: Source, observers: Sequence[Observer], steps: int, first: int = 0
+) -> None:
+    """Steps `first` to `steps` of a stage that is `steps` long."""
+    for step, batch in zip(range(first, steps), source):  # noqa: B905 (a source may be endless)
+        batch = learner.annotate(replace(batch, progress=step / steps), algorithm.needs)
+        batch = replace(batch, advantage=algorithm.advantage(batch))
+        batch = replace(batch, weight=algorithm.weight(batch))
+        stats = algorithm.update(learner, algorithm.loss, batch)
+        source.sync(learner)
+        for observe in observers:
+            observe(step, batch, stats)

@@ -1,0 +1,181 @@
+"""Real processes, killed with SIGKILL, resumed, and compared bit for bit with a run that nobody killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from quintet.observe.metrics import TIMINGS
+
+# The children are forked from a server that has torch and the model's code loaded already, so that a kill costs no start-up.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["quintet.runs", "quintet.config", "transformers.models.qwen3.modeling_qwen3"])
+
+RECIPE = """
+model = "preset:1m"
+task = "maze"
+seed = 7
+threads = 1
+checkpoint_every = 2
+eval_problems = 8
+out = "{out}"
+[maze]
+size = 3
+[[stage]]
+algorithm = "sft"
+steps = 5
+prompts_per_step = 8
+lr = 2e-3
+optimiser = "muon"
+[[stage]]
+algorithm = "grpo"
+steps = 6
+prompts_per_step = 4
+group_size = 4
+epochs = 2
+minibatches = 2
+beta = 0.02
+lr = 1e-3
+"""
+
+
+def recipe(tmp_path: Path, name: str) -> Path:
+    path = tmp_path / f"{name}.toml"
+    path.write_text(RECIPE.format(out=tmp_path / name))
+    return path
+
+
+def begin(path: Path, sabotage: Callable[[], None] | None = None) -> None:
+    """In a child: start the recipe's run, or resume it if it was begun."""
+    from quintet import runs
+    from quintet.config import read_run
+
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (as long as the process)
+    if sabotage:
+        sabotage()
+    run = read_run(path)
+    folder = Path(run.machine.out)
+    if (folder / "settings.toml").is_file():
+        runs.resume(folder)
+    else:
+        runs.start(run)
+
+
+def finish(path: Path) -> None:
+    child = processes.Process(target=begin, args=(path,))
+    child.start()
+    child.join(120)
+    assert child.exitcode == 0
+
+
+def results(folder: Path) -> dict[str, object]:
+    """What must be the same: weights, every metric that isn't a timing, every rollout, every evaluation."""
+
+    def rows(name: str) -> list[dict]:
+        lines = (folder / f"{name}.jsonl").read_text().splitlines()
+        return [{k: v for k, v in json.loads(line).items() if not k.startswith(TIMINGS)} for line in lines]
+
+    weights = (folder / "model" / "model.safetensors").read_bytes()
+    return {"weights": hashlib.sha256(weights).hexdigest()} | {n: rows(n) for n in ("metrics", "rollouts", "evaluations")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    finish(recipe(folder, "run"))
+    return results(folder / "run")
+
+
+def test_run_killed_at_twenty_random_moments_ends_with_the_same_bits(tmp_path: Path, undisturbed: dict[str, object]):
+    path, chance, kills = recipe(tmp_path, "run"), random.Random(11), 0
+    while kills < 20:
+        child = processes.Process(target=begin, args=(path,))
+        child.start()
+        child.join(chance.uniform(0.05, 0.9))
+        if child.is_alive():
+            child.kill()
+            kills += 1
+        child.join()
+        if child.exitcode == 0:  # it ended before the kill: begin anew, the kills go on
+            assert results(tmp_path / "run") == undisturbed
+            (tmp_path / "run").rename(tmp_path / f"run-{kills}-{time.monotonic_ns()}")
+    finish(path)
+    assert results(tmp_path / "run") == undisturbed
+
+
+def kill_before_rename() -> None:
+    _kill_in(os, "replace", call=3)
+
+
+def kill_between_files_of_a_checkpoint() -> None:
+    import torch
+
+    _kill_in(torch, "save", call=4)
+
+
+def kill_in_sampling() -> None:
+    from quintet.engines.embedded import EmbeddedSampler
+
+    _kill_in(EmbeddedSampler, "_forward", call=40)
+
+
+def kill_in_optimiser_step() -> None:
+    from quintet.engines.embedded.optimisers import Optimiser
+
+    _kill_in(Optimiser, "step", call=12)
+
+
+def kill_in_journal() -> None:
+    """Half a line is written when the process dies."""
+    from quintet.observe.journal import Journal
+
+    whole, calls = Journal.append, []
+
+    def append(self: Journal, name: str, *rows: dict) -> None:
+        calls.append(name)
+        if len(calls) == 9:
+            with (self.folder / f"{name}.jsonl").open("a") as file:
+                file.write('{"step": 3, "sta')
+            os.kill(os.getpid(), signal.SIGKILL)
+        whole(self, name, *rows)
+
+    Journal.append = append  # type: ignore[method-assign]
+
+
+def _kill_in(owner: object, name: str, call: int) -> None:
+    """Replace `owner.name` by a function that kills this process in its `call`-th call."""
+    whole, calls = getattr(owner, name), []
+
+    def deadly(*args: object, **kwargs: object) -> object:
+        calls.append(1)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(*args, **kwargs)
+
+    setattr(owner, name, deadly)
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    [kill_before_rename, kill_between_files_of_a_checkpoint, kill_in_sampling, kill_in_optimiser_step, kill_in_journal],
+)
+def test_run_killed_at_the_worst_moment_ends_with_the_same_bits(
+    tmp_path: Path, undisturbed: dict[str, object], sabotage: Callable[[], None]
+):
+    path = recipe(tmp_path, "run")
+    child = processes.Process(target=begin, args=(path, sabotage))
+    child.start()
+    child.join(120)
+    assert child.exitcode == -signal.SIGKILL
+    finish(path)
+    assert results(tmp_path / "run") == undisturbed
