@@ -16,6 +16,8 @@ ATTACK = (
     "<script>document.title='owned'</script><img src='http://example.invalid/x.png' onerror='document.title=1'>"
     "[bold red]markup[/] \x1b[2J\x1b]0;owned\x07 \u202eevil\u202c \ud800 </pre></details></main> & \x00 end"
 )
+ACTING = "[red]\x1b[2J\x07\x00\u202e\ud800"
+"""The same in little, for narrow columns."""
 SETTINGS = """\
 [task]
 name = "maze"

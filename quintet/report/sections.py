@@ -21,7 +21,7 @@ from quintet.observe.formats import change, duration_in_words, interval, percent
 from quintet.observe.records import Row, number
 from quintet.observe.rollout_table import by_group, parts, signed
 from quintet.observe.safe_text import shortened, visible
-from quintet.report.charts import dot_plot, ends, evaluation_class, line_chart, share_bar
+from quintet.report.charts import dot_plot, ends, evaluation_class, line_chart, share_bar, value_range
 from quintet.report.curves import Curve, curves, seconds_by_part
 from quintet.report.facts import Facts
 from quintet.report.markup import Markup, join, tag
@@ -135,7 +135,8 @@ def curve_section(facts: Facts) -> Markup | None:
 
 def _figure(curve: Curve, identity: str) -> Markup:
     title = tag("h3", tag("span", curve.known.title), tag("span", ends(curve), class_="ends"))
-    note = tag("p", curve.known.note, class_="note") if curve.known.note else None
+    said = f"{curve.known.note} {value_range(curve)[2]}".strip()
+    note = tag("p", said, class_="note") if said else None
     return tag("figure", tag("figcaption", title, note), line_chart(curve, identity), _curve_table(curve))
 
 

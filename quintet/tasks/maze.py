@@ -23,7 +23,7 @@ from quintet.tasks.maze_format import (
     steps_target,
 )
 from quintet.tasks.maze_scorers import SCORERS, Score, alphamaze_rewards
-from quintet.tasks.mazes import Maze, draw, maze_hash, random_maze, shortest_path
+from quintet.tasks.mazes import Maze, careless_walk, draw, maze_hash, random_maze, shortest_path
 
 Side = Annotated[int, Ge(3), Le(10)]
 
@@ -76,6 +76,9 @@ class MazeTask:
     """Longest path of a prompt, in moves; 0: as long as the size allows. 13 is the longest of MazeBench."""
     demo_max_steps: Whole = 0
     """Longest path in demonstrations, in moves; 0: as `max_steps`. A smaller one leaves the longer paths for RL to find."""
+    demo_mistakes: Fraction = 0.0
+    """Share of demonstrations by a careless teacher, who takes a wrong turn or stops too early (`mazes.careless_walk`). With
+    the targets direct and steps."""
     instructions: bool = False
     """False: the prompt is the grid alone, for a model trained from nothing. True: a chat message explains format and task."""
     test_share: Fraction = 0.1
@@ -86,6 +89,8 @@ class MazeTask:
     def __post_init__(self) -> None:
         if not 3 <= self.size <= 10:
             raise ValueError(f"A maze has 3 to 10 cells a side; size={self.size}. Choose a size in this range.")
+        if self.demo_mistakes and self.target == "reset":
+            raise ValueError("The target reset has wrong turns of its own, which it takes back; it goes with demo_mistakes=0.")
         for name, longest in (("max_steps", self._longest), ("demo_max_steps", self._longest_shown)):
             if not 1 <= self.min_steps <= longest:
                 raise ValueError(
@@ -111,7 +116,8 @@ class MazeTask:
         return (self._prompt(split, "prompt", number, self._longest)[0] for number in count(start))
 
     def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str]]:
-        """Prompts with a right answer each, from number `start` on, endless; other draws from the same split than `prompts`."""
+        """Prompts with an answer each, right unless `demo_mistakes` says otherwise, from number `start` on, endless; other
+        draws from the same split than `prompts`."""
         self._check(split)
         return (self._demonstration(split, number) for number in count(start))
 
@@ -130,7 +136,7 @@ class MazeTask:
     def longest_answer(self) -> int:
         """No demonstration of a path within `max_steps` has more tokens of `pieces()`, the end of text included.
 
-        Example: 14 for direct answers of up to 13 moves; 533 for 5×5 in steps.
+        Example: 14 for direct answers of up to 13 moves; 493 for 5×5 in steps.
         """
         moves = self._longest
         if self.target == "direct":
@@ -185,6 +191,8 @@ class MazeTask:
     def _demonstration(self, split: str, number: int) -> tuple[Prompt, str]:
         prompt, maze, rng = self._prompt(split, "demonstration", number, self._longest_shown)
         moves = prompt.truth["moves"]
+        if self.demo_mistakes and rng.random() < self.demo_mistakes:
+            moves = careless_walk(maze, rng)
         match self.target:
             case "direct":
                 return prompt, direct_target(moves)

@@ -161,6 +161,28 @@ def shortest_path(maze: Maze) -> tuple[str, ...] | None:
     return tuple(reversed(moves))
 
 
+def careless_walk(maze: Maze, rng: Random) -> tuple[str, ...]:
+    """The moves of somebody who leaves the shortest path at a cell chosen uniformly, takes a wrong turn there and walks on,
+    never back, to a dead end; where that cell offers no wrong turn they stop. They hit no wall and never reach the target of a
+    maze without loops.
+
+    Example: in a corridor of cells 0, 1, 2, 3 from 0 to 3 it gives 0, 1 or 2 moves to the right.
+    """
+    gold = shortest_path(maze) or ()
+    wrong = int(rng.random() * len(gold))
+    walk: list[str] = []
+    cell, before = maze.origin, -1
+    for right in gold[:wrong]:
+        cell, before = next(other for other, move in exits(maze.size)[cell][maze.walls[cell]] if move == right), cell
+        walk.append(right)
+    avoid = gold[wrong] if gold else ""
+    while ways := [w for w in exits(maze.size)[cell][maze.walls[cell]] if w[0] != before and w[1] != avoid]:
+        before, (cell, move) = cell, ways[int(rng.random() * len(ways))]
+        walk.append(move)
+        avoid = ""
+    return tuple(walk)
+
+
 def maze_hash(maze: Maze) -> str:
     """16 hexadecimal digits that depend on the walls, the origin and the target alone: the same on every machine.
 

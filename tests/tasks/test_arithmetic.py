@@ -135,6 +135,16 @@ def test_no_problem_is_in_both_splits():
     assert 60 < len(test) < 160  # a tenth of 1,100, give or take five standard deviations
 
 
+def test_demonstrations_show_what_the_target_says():
+    direct = list(islice(Arithmetic(1, 5).demonstrations("train"), 50))
+    steps = list(islice(Arithmetic(1, 5, target="steps").demonstrations("train"), 50))
+    assert [prompt for prompt, _ in direct] == [prompt for prompt, _ in steps]
+    assert [answer for _, answer in direct] == [answer.split("=")[-1] for _, answer in steps]
+    operations = [sum(prompt.truth["problem"].count(operator) for operator in "+-*") for prompt, _ in steps]
+    assert all(answer.count("=") >= number - 1 for (_, answer), number in zip(steps, operations, strict=True))
+    assert sum("=" in answer for _, answer in steps) > 25
+
+
 @settings(max_examples=40, deadline=None)
 @given(tasks, splits, st.integers(0, 10**6))
 def test_demonstrations_are_right_and_cut_into_pieces(task, split, start):

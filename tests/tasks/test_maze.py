@@ -175,6 +175,7 @@ def test_zero_max_steps_allows_whatever_the_size_does():
 def test_longest_answer_counts_tokens():
     assert MazeTask().longest_answer() == 14  # 13 moves and the end of text
     assert MazeTask(size=3).longest_answer() == 9
+    assert MazeTask(target="steps").longest_answer() == 13 * 36 + 13 + 12 == 493
     # a step: 5 words, 9 cells and 2 newlines, 2 newlines; then 8 moves, 12 for tags, newlines, reset, end
     assert MazeTask(size=3, target="steps").longest_answer() == 8 * 18 + 8 + 12
     assert MazeTask(size=3, target="reset").longest_answer() == (8 + 10) * 18 + 8 + 12
@@ -295,3 +296,12 @@ def test_prompt_of_today_is_the_prompt_of_tomorrow():
         "moves": ["down", "left"],
     }
     assert prompt.text == encode(maze_of(prompt)) + "\n"
+
+
+def test_careless_teacher_is_wrong_as_often_as_asked():
+    task = MazeTask(size=4, demo_mistakes=0.5)
+    shown = [Rollout(p, [], [], [], answer, "eos", policy_version=0) for p, answer in islice(task.demonstrations("train"), 400)]
+    right = sum(bool(verdict.correct) for verdict in task.grade(shown))
+    assert 160 < right < 240
+    with pytest.raises(ValueError, match="reset"):
+        MazeTask(target="reset", demo_mistakes=0.5)

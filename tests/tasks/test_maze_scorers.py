@@ -123,6 +123,13 @@ def test_score_tells_where_the_walk_went_and_where_it_ended():
         assert (score.path, score.reason) == ((0, 1, 2), "stops outside the target")
 
 
+def test_unreadable_answers_say_why():
+    assert score_strict(MAZE, "<think>\n<|right|>").reason == "<think> is never closed"
+    assert score_strict(MAZE, "<think></think>\n").reason == "no answer"
+    assert score_strict(MAZE, "<|RIGHT|>").reason == "something else than moves in the answer"
+    assert score_compat(MAZE, "<|right|>").reason == "nothing follows a </think>"
+
+
 def test_unknown_tokens_leave_no_trace_in_the_compat_path():
     assert score_compat(MAZE, "</think><|blank|><|right|><|RIGHT|><|down|> then <|right|").path == (0, 1, 4, 5)
 

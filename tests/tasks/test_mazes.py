@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quintet.tasks import mazes
-from quintet.tasks.mazes import Maze, carve, distances, draw, exits, maze_hash, neighbour, random_maze, shortest_path
+from quintet.tasks.mazes import (
+    Maze,
+    careless_walk,
+    carve,
+    distances,
+    draw,
+    exits,
+    maze_hash,
+    neighbour,
+    random_maze,
+    shortest_path,
+)
 
 # ┌───────────┐  a 3×3 maze drawn by hand; its walls as sums of up 1, down 2, left 4, right 8
 # │ S         │
@@ -180,3 +191,20 @@ def test_a_picture_can_be_read_back(seed, size):
         seen = (lines[2 * r][4 * c + 2], lines[2 * r + 2][4 * c + 2], lines[2 * r + 1][4 * c], lines[2 * r + 1][4 * c + 4])
         assert [mark != " " for mark in seen] == [bool(walls & bit) for bit in (1, 2, 4, 8)]
         assert lines[2 * r + 1][4 * c + 2] == ("S" if cell == maze.origin else "T" if cell == maze.target else " ")
+
+
+def test_careless_walk_in_a_corridor_stops_before_the_target():
+    corridor = Maze(4, (*(7, 3, 3, 11), *[15] * 12), 0, 3)
+    walks = {careless_walk(corridor, Random(seed)) for seed in range(60)}
+    assert walks == {(), ("right",), ("right", "right")}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(3, 6), st.integers(0, 10**9))
+def test_careless_walk_hits_no_wall_and_misses_the_target(size, seed):
+    rng = Random(seed)
+    maze = random_maze(rng, size)
+    cell = maze.origin
+    for move in careless_walk(maze, rng):
+        cell = {m: other for other, m in exits(size)[cell][maze.walls[cell]]}[move]
+        assert cell != maze.target
