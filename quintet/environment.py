@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import sys
 import time
 from importlib.metadata import version
@@ -22,7 +23,7 @@ def describe() -> dict[str, Any]:
     import torch
 
     return {
-        "command": " ".join(["quintet", *sys.argv[1:]]),
+        "command": shlex.join(["quintet", *sys.argv[1:]]),
         "started": time.strftime("%Y-%m-%d %H:%M:%S %Z"),
         "quintet": quintet.__version__,
         "python": platform.python_version(),

@@ -19,6 +19,9 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+from transformers.utils import logging as transformers_logging
+
+transformers_logging.disable_progress_bar()  # a bar for each of a run's checkpoints would bury the run's own
 
 END, PAD = "<|end|>", "<|pad|>"
 

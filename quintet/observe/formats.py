@@ -55,8 +55,12 @@ def change(value: float, unit: str) -> str:
     """
     if not isfinite(value):
         return "–"
-    text = _minus(f"{100 * value:+.1f}") if unit == "solved" else short(value)
-    return text if text[0] in "+−" else f"+{text}"
+    return _minus(f"{100 * value:+.1f}") if unit == "solved" else signed(value)
+
+
+def signed(value: float) -> str:
+    """A number with its sign.  Example: signed(0.5) == "+0.5"; signed(0.0) == "0" """
+    return f"+{short(value)}" if value > 0 else short(value)
 
 
 def duration(seconds: float) -> str:

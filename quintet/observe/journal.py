@@ -20,7 +20,8 @@ class Journal:
         """Write the rows behind what is there. A full disk raises OSError, and what was there stays whole: a cut-off last line
         is all that it can leave, and readers and `rewind` forgive that."""
         text = "".join(json.dumps(_jsonable(row), ensure_ascii=False) + "\n" for row in rows)
-        with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+        # errors="replace": a model can write half a surrogate pair, which is no character
+        with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8", errors="replace") as file:
             file.write(text)
 
     def lengths(self) -> dict[str, int]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import isnan
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import rich.console
 from rich import box
@@ -13,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from quintet.observe.before_after import outcome
-from quintet.observe.formats import short
+from quintet.observe.formats import short, signed
 from quintet.observe.records import Row, number, rollouts
+from quintet.observe.rollout_groups import by_group, parts, prompt_text
 from quintet.observe.safe_text import shortened, visible
 
 MOST_TEXT = 800
@@ -55,34 +54,12 @@ def show(
         )
 
 
-def by_group(rows: Sequence[Row]) -> dict[int, list[Row]]:
-    """The answers to each prompt, groups in order, best advantage first; answers without one (NaN) last."""
-    groups: dict[int, list[Row]] = {}
-    for row in rows:
-        index = number(row, "group")
-        groups.setdefault(-1 if isnan(index) else int(index), []).append(row)
-    return {group: sorted(groups[group], key=_rank) for group in sorted(groups)}
-
-
-def parts(row: Mapping[str, Any]) -> list[str]:
-    """The reward's components.  Example: {"parts": {"form": 1.0, "answer": 0.0}} gives ["form 1", "answer 0"]"""
-    found = row.get("parts")
-    if not isinstance(found, Mapping):
-        return []
-    return [f"{visible(str(name))} {short(number(found, name))}" for name in found]
-
-
-def _rank(row: Row) -> tuple[float, float]:
-    advantage, reward = number(row, "advantage"), number(row, "reward")
-    return (float("inf") if isnan(advantage) else -advantage, float("inf") if isnan(reward) else -reward)
-
-
 def _heading(group: int, row: Row) -> Text:
     text = Text(f"group {group}", style="bold cyan")
     text.append(f"  {visible(str(row.get('prompt_id', '')))}", style="default")
     if row.get("level"):
         text.append(f"  {visible(str(row['level']))}", style="dim not bold")
-    prompt = shortened(visible(str(row.get("prompt", ""))), MOST_TEXT)
+    prompt = shortened(visible(prompt_text(row.get("prompt"))), MOST_TEXT)
     return text.append(f"\n{prompt}", style="not bold default") if prompt else text
 
 
@@ -103,11 +80,6 @@ def _table(rows: Sequence[Row]) -> Table:
         cells.append(shortened(visible(str(row.get("text", ""))), MOST_TEXT))
         table.add_row(*(Text(cell) for cell in cells))
     return table
-
-
-def signed(value: float) -> str:
-    """A number with its sign.  Example: signed(0.5) == "+0.5"; signed(0.0) == "0" """
-    return f"+{short(value)}" if value > 0 else short(value)
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil, isfinite, isnan
 from statistics import linear_regression, median
 from typing import Any
@@ -150,11 +151,13 @@ def _segment(stage: str, found: Sequence[tuple[int, float]], per_point: int) -> 
 
 
 def _points(found: Sequence[tuple[int, float]], per_point: int) -> list[Point]:
+    """As few points as hold `per_point` steps each, and as equal: a last one with fewer would be noisier than the others."""
+    num_points = ceil(len(found) / per_point)
+    bounds = [index * len(found) // num_points for index in range(num_points + 1)]
     points = []
-    for start in range(0, len(found), per_point):
-        some = found[start : start + per_point]
-        values = [value for _, value in some]
-        points.append(Point(some[0][0], some[-1][0], sum(values) / len(values), min(values), max(values)))
+    for start, stop in pairwise(bounds):
+        values = [value for _, value in found[start:stop]]
+        points.append(Point(found[start][0], found[stop - 1][0], sum(values) / len(values), min(values), max(values)))
     return points
 
 

@@ -6,10 +6,15 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from quintet.report.again import settings
+from quintet.report.blocks import Limits
 from quintet.report.facts import Facts, read_facts
 from quintet.report.headline import explanation, headline, key_facts
 from quintet.report.markup import Markup, join, tag
-from quintet.report.sections import Limits, before_after, curve_section, rollout_section, samples, settings
+from quintet.report.rollouts import rollout_section
+from quintet.report.samples import samples
+from quintet.report.scores import before_after
+from quintet.report.training import curve_section
 
 MOST_BYTES = 500_000
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

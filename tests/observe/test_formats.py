@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from quintet.observe.formats import change, duration, duration_in_words, interval, percent, score, short
+from quintet.observe.formats import change, duration, duration_in_words, interval, percent, score, short, signed
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,10 @@ def test_changes_carry_their_sign() -> None:
     assert change(-0.02, "reward") == "−0.02"
     assert change(0.02, "reward") == "+0.02"
     assert change(nan, "reward") == "–"
+
+
+def test_signed_numbers_carry_a_plus() -> None:
+    assert [signed(value) for value in (0.5, 0.0, -0.5)] == ["+0.5", "0", "−0.5"]
 
 
 def test_durations_are_minutes_and_hours() -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import io
-from math import nan
 from pathlib import Path
 
 import pytest
 import rich.console
 
-from quintet.observe.rollout_table import by_group, parts, show, signed
+from quintet.observe.rollout_table import show
 from tests.run_folder import ACTING, rollout_rows, write_rows, write_run
 
 
@@ -15,14 +14,6 @@ def shown(run: Path, **arguments: int) -> str:
     file = io.StringIO()
     show(run, console=rich.console.Console(file=file, width=160), **arguments)
     return file.getvalue()
-
-
-def test_answers_are_grouped_by_prompt_and_sorted_by_advantage() -> None:
-    rows = [{"group": g, "advantage": a} for g, a in ((1, -1.0), (0, 0.5), (1, 2.0), (1, None), (0, nan), (0, 0.7))]
-    grouped = by_group(rows)
-    assert list(grouped) == [0, 1]
-    assert [row["advantage"] for row in grouped[1]] == [2.0, -1.0, None]
-    assert [row["advantage"] for row in grouped[0]][:2] == [0.7, 0.5]
 
 
 def test_a_step_is_shown_with_reward_parts_stop_reason_and_tokens(tmp_path: Path) -> None:
@@ -64,9 +55,3 @@ def test_a_models_text_is_printed_as_it_is_and_does_nothing(tmp_path: Path, key:
     text = shown(tmp_path)
     assert text.count("[red]⟨U+001B⟩[2J") >= 1
     assert not set(text) & {"\x1b", "\x07", "\x00", "\u202e", "\ud800"}
-
-
-def test_parts_and_signs_are_written_out() -> None:
-    assert parts({"parts": {"form": 1.0, "answer": None}}) == ["form 1", "answer –"]
-    assert parts({}) == []
-    assert [signed(value) for value in (0.5, 0.0, -0.5)] == ["+0.5", "0", "−0.5"]

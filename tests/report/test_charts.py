@@ -3,14 +3,9 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from quintet.observe.before_after import comparisons
-from quintet.report.charts import describe, dot_plot, line_chart, nice_ticks, share_bar, value_range
+from quintet.report.charts import line_chart
 from quintet.report.curves import Curve, Known, curve
-from tests.run_folder import evaluation_rows, metrics_row
+from tests.run_folder import metrics_row
 
 
 def made(values: list[float], title: str = "Loss", sft: int = 0) -> Curve:
@@ -56,63 +51,3 @@ def test_shared_points_draw_a_band_between_their_extremes() -> None:
     ((*band,),) = paths(svg, "band")
     assert len(band) == 2 * 143
     assert max(y for _, y in band) - min(y for _, y in band) > 80
-
-
-def test_one_spike_is_cut_off_and_told() -> None:
-    values = [1.0 + 0.01 * (i % 10) for i in range(100)]
-    values[40] = 1e6
-    low, high, told = value_range(made(values))
-    assert 0.9 < low < 1.0
-    assert 1.09 < high < 1.3
-    assert told == "Beyond the edge: 1,000,000 at step 41."
-    assert told in describe(made(values))
-    assert value_range(made(values[:40]))[2] == ""
-
-
-@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
-def test_ticks_are_round_lie_within_and_are_two_to_four(low: float, width: float) -> None:
-    high = low + width
-    if high - low < 1e-9 * abs(low):
-        return
-    ticks = nice_ticks(low, high)
-    assert 1 <= len(ticks) <= 4
-    assert all(low - 1e-6 * width <= tick <= high + 1e-6 * width for tick in ticks)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0.03, 0.97, [0.2, 0.4, 0.6, 0.8]),
-        (-0.1, 2.5, [0.0, 1.0, 2.0]),
-        (96.0, 1010.0, [500.0, 1000.0]),
-    ],
-)
-def test_ticks_of_some_ranges(low: float, high: float, ticks: list[float]) -> None:
-    assert nice_ticks(low, high) == ticks
-
-
-def test_a_score_is_drawn_at_its_share_with_its_interval() -> None:
-    row = {"task": "maze", "split": "test", "unit": "solved", "label": "start", "n": 9, "score": 0.6, "low": 0.5, "high": 0.75}
-    svg = parsed(dot_plot(comparisons([row])[0], "s"))
-    (dot,) = svg.iter("circle")
-    (bar,) = (e for e in svg.iter("line") if e.attrib["class"].startswith("interval"))
-    assert dot.attrib["cx"] == "60.00%"
-    assert (bar.attrib["x1"], bar.attrib["x2"]) == ("50.00%", "75.00%")
-
-
-def test_the_plot_of_scores_says_them_in_words_too() -> None:
-    said = parsed(dot_plot(comparisons(evaluation_rows((0, 1, 2)))[0], "s"))[1].text or ""
-    assert "all: start 1.0 % (0.4–1.6), after sft 62.0 % (59.0–65.0)" in said.replace("\u202f", " ")
-
-
-def test_rewards_get_an_axis_of_their_own() -> None:
-    rows = [{"label": n, "unit": "reward", "score": s, "low": s - 1, "high": s + 1} for n, s in (("a", -3.0), ("b", 4.0))]
-    svg = parsed(dot_plot(comparisons(rows)[0], "s"))
-    first, second = (float(e.attrib["cx"][:-1]) for e in svg.iter("circle"))
-    assert 0 < first < second < 100
-    assert (second - first) == pytest.approx(100 * 7 / (9 * 1.1), abs=0.02)
-
-
-def test_a_bar_is_divided_like_its_parts() -> None:
-    svg = parsed(share_bar([("sample", 3.0), ("learn", 1.0)], "t"))
-    assert [(e.attrib["x"], e.attrib["width"]) for e in svg.iter("rect")] == [("0.00%", "75.00%"), ("75.00%", "25.00%")]

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from quintet.report import write_report
-from quintet.report.html import MOST_BYTES
+from quintet.report import html, write_report
 from tests.run_folder import ATTACK, evaluation_rows, metrics_row, rollout_rows, write_rows, write_run
 
 STYLE = Path(__file__).parents[2] / "quintet" / "report" / "style.css"
@@ -68,7 +67,7 @@ def test_a_whole_run_has_every_section(tmp_path: Path) -> None:
     assert "hard 0.0 % (0.0–0.9) 14.0 % (7.2–20.8) 19.0 % (11.3–26.7) +5.0 ≈ overlap" in text
     assert "Of 6 examples 3 newly solved, 0 newly failed, 3 as before." in text
     assert "quintet train sft,grpo --task maze --model preset:1m --seed 7" in text
-    assert "Beyond the edge: 40 at step 197" in text
+    assert re.search(r"Beyond the edge: 40 at steps 19[67]–19[78]\.", text)
     assert "┼───┼───┼" in page
 
 
@@ -173,7 +172,7 @@ def test_the_file_is_replaced_and_no_draft_is_left(tmp_path: Path) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["page.html"]
 
 
-def test_a_long_run_stays_small(tmp_path: Path) -> None:
+def test_a_long_run_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = write_run(tmp_path, 2000, 3000, attack=ATTACK + "&" * 3000, rollouts_every=1500)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     more = {f"rewards/part{index}/mean": float(index) for index in range(40)}
@@ -184,7 +183,9 @@ def test_a_long_run_stays_small(tmp_path: Path) -> None:
     write_rows(run / "rollouts.jsonl", [{**row, "text": f"{index} {row['text']}"} for index, row in enumerate(long)])
     (run / "environment.json").write_text(json.dumps({f"key{index}": "<" * 400 for index in range(500)}))
     out = write_report(run, tmp_path / "report.html")
-    assert 50_000 < out.stat().st_size < MOST_BYTES
+    assert 300_000 < out.stat().st_size < html.MOST_BYTES == 500_000
+    monkeypatch.setattr(html, "MOST_BYTES", 300_000)
+    assert 200_000 < write_report(run, out).stat().st_size < 300_000
 
 
 def test_rollouts_are_sorted_merged_and_cut_in_the_middle(tmp_path: Path) -> None:
@@ -198,6 +199,20 @@ def test_rollouts_are_sorted_merged_and_cut_in_the_middle(tmp_path: Path) -> Non
     assert shown == ["1.00", "0.50", "0.39", "0.38", "0.32", "0.31", "0.30", "0.00"]
     assert "×2" in text_of(report(tmp_path))
     assert "5 answers in between are left out." in text_of(report(tmp_path))
+
+
+def test_a_metric_that_never_changes_is_told_instead_of_drawn(tmp_path: Path) -> None:
+    write_rows(tmp_path / "metrics.jsonl", [metrics_row(step, "grpo", step, 3, loss=step, kl=0.25) for step in (1, 2, 3)])
+    page = report(tmp_path)
+    assert "The same at every step: Distance from the reference 0.25." in text_of(page)
+    assert page.count("<figcaption>") == 1
+
+
+def test_of_many_evaluations_three_answers_are_shown(tmp_path: Path) -> None:
+    rows = [{**evaluation_rows((0, 1, 2))[2], "step": step, "label": f"step {step}"} for step in range(6)]
+    write_rows(tmp_path / "evaluations.jsonl", rows)
+    samples = report(tmp_path).split('id="samples"')[1]
+    assert re.findall(r"<h4>(step \d) ", samples)[:4] == ["step 0", "step 4", "step 5", "step 0"]
 
 
 def test_a_prompt_whose_answers_differ_is_shown_before_tied_ones(tmp_path: Path) -> None:

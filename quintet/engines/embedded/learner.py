@@ -80,7 +80,7 @@ class EmbeddedLearner:
         """Add up the loss over micro-batches. Rows of no weight are not visited: they could add nothing."""
         sums: dict[str, float] = {"loss": 0.0, "nonfinite_answers": 0.0}
         means = Means()
-        for rows in self._micro_batches((batch.weight != 0).any(1).nonzero()[:, 0]):
+        for rows in self._micro_batches(_by_length(batch, (batch.weight != 0).any(1).nonzero()[:, 0])):
             part, new = self._finite(select(batch, rows))
             sums["nonfinite_answers"] += len(rows) - len(part.tokens)
             if len(part.tokens) == 0:
@@ -167,6 +167,14 @@ class EmbeddedLearner:
         if state["reference"] is not None:
             self.reference = copy.deepcopy(self.model).requires_grad_(False)
             self.reference.load_state_dict(state["reference"])
+
+
+def _by_length(batch: Batch, rows: Tensor) -> Tensor:
+    """`rows` so that micro-batches hold rows of like length, and little padding. Siblings stay neighbours: they are moved by the
+    longest of their group."""
+    groups = torch.zeros(int(batch.group.max()) + 1, dtype=batch.length.dtype, device=batch.length.device)
+    longest = groups.scatter_reduce(0, batch.group, batch.length, "amax")[batch.group]
+    return rows[longest[rows].argsort(stable=True)]
 
 
 def _watch(means: Means, new: Outputs, part: Batch, seen: Tensor) -> None:
