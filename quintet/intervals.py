@@ -18,7 +18,8 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
     middle = share + z * z / (2 * trials)
     reach = z * (share * (1 - share) / trials + z * z / (4 * trials * trials)) ** 0.5
     scale = 1 + z * z / trials
-    return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+    low, high = (middle - reach) / scale, (middle + reach) / scale
+    return (low if successes else 0.0), (high if successes < trials else 1.0)  # exactly, not to rounding
 
 
 def of_mean(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:

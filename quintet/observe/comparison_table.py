@@ -26,7 +26,7 @@ def comparison_table(comparison: Comparison) -> Table:
     table = Table(
         title=Text(visible(f"{comparison.task} ({comparison.split}): {what}"), style="bold"),
         title_justify="left",
-        caption=Text("In brackets: intervals. Where they overlap, call it a tie.", style="dim"),
+        caption=Text("In brackets: 95 % intervals. ▲ ▼ apart; ≈ overlapping, call it a tie.", style="dim"),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -62,8 +62,8 @@ def _change(line: Line, unit: str) -> Text:
         return Text("–", style="dim")
     text = Text(change(line.change, unit))
     if line.apart:
-        return text.append(" ▲ apart" if line.change > 0 else " ▼ apart", style="green" if line.change > 0 else "red")
-    return text.append(" ≈ overlap", style="dim not bold") if line.apart is False else text
+        return text.append(" ▲" if line.change > 0 else " ▼", style="green" if line.change > 0 else "red")
+    return text.append(" ≈", style="dim not bold") if line.apart is False else text
 
 
 def picture_table(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], limit: int) -> Group | None:
