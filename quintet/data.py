@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from quintet.knobs import Count, NonNegative, Whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,16 +74,17 @@ class Rollout:
 class Sampling:
     """The distribution answers are drawn from. Sampler and learner apply the same one, so their log-probabilities agree."""
 
-    temperature: float = 1.0
+    temperature: NonNegative = 1.0
     """Logits are divided by it; 0 takes the likeliest token."""
-    top_p: float = 1.0
+    top_p: Annotated[float, Gt(0), Le(1)] = 1.0
     """Keep the likeliest tokens up to this total probability; 1 keeps all."""
-    top_k: int = 0
+    top_k: Whole = 0
     """Keep this many of the likeliest tokens; 0 keeps all."""
-    min_p: float = 0.0
+    min_p: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Keep tokens at least this many times as likely as the likeliest; 0 keeps all."""
-    max_new_tokens: int = 128
-    """Longest answer, in tokens; a longer one is cut off and its stop reason is `length`."""
+    max_new_tokens: Count = 128
+    """Longest answer, in tokens; a longer one is cut off and its stop reason is `length`. Where nobody sets it, a task that
+    knows how long its longest answer is does."""
     stop: tuple[str, ...] = ()
     """Strings that end an answer; they stay part of its text."""
 
@@ -109,6 +114,8 @@ class Batch:
     weight: Tensor = _ABSENT
     """[B, T]: what each token's loss term counts, with the denominators of the *whole* batch already in it
     (`equations.reduce.token_weights`), so that splitting the batch changes nothing."""
+    longest: int = 0
+    """The longest answer that could have been given, in tokens (`Sampling.max_new_tokens`); 0 where nobody says."""
     reward_mean: float = 0.0
     """Moving mean of the rewards of earlier steps, for baselines that look back."""
     progress: float = 0.0

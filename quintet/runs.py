@@ -94,7 +94,9 @@ class _Session:
         self.run, self.folder, self.journal = run, folder, Journal(folder)
         self.device = pick(run.machine.device)
         torch.set_num_threads(run.machine.threads or usable_cores())
-        self.console = Console([(s.name, s.steps, None) for s in run.stages], file=sys.stderr if quiet else None)
+        self.console = Console(
+            [(s.name, s.steps, s.expected_seconds or None) for s in run.stages], file=sys.stderr if quiet else None
+        )
         self.position = Position()
         self.policy: Policy
         self.sampler: EmbeddedSampler

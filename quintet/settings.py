@@ -24,6 +24,8 @@ class Stage:
     """Prompts in each step's batch (demonstrations, where the algorithm learns from those)."""
     group_size: Count = 8
     """Answers sampled to each prompt; group-relative algorithms need at least 2."""
+    expected_seconds: NonNegative = 0.0
+    """What the stage takes on the machine its recipe was written for, if known; only the display of the time left reads it."""
 
     @property
     def supervised(self) -> bool:

@@ -24,12 +24,15 @@ class Online:
     ) -> None:
         self.task, self.sampler, self.sampling = task, sampler, sampling
         self.prompts_per_step, self.group_size, self.seed = prompts_per_step, group_size, seed
-        self.number, self.version, self.reward_mean = 0, 0, 0.0
+        self.number, self.version = 0, 0
+        self.reward_mean: float | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
             began = time.perf_counter()
             prompts = list(islice(self.task.prompts("train", self.number), self.prompts_per_step))
+            if not prompts:
+                raise TaskError(f"The task {self.task.name} has no prompts to train on. Give it data, or choose another task.")
             rollouts = self.sampler.generate(prompts, self.group_size, self.sampling, self.seed, self.number)
             sampled = time.perf_counter()
             graded = grade(self.task, rollouts)
@@ -39,13 +42,18 @@ class Online:
                 **(self.task.drain_metrics() if hasattr(self.task, "drain_metrics") else {}),  # type: ignore[attr-defined]
             }
             groups = [i // self.group_size for i in range(len(graded))]
-            batch = collate(graded, groups, self.reward_mean, measured)
-            known = batch.reward[torch.isfinite(batch.reward)]
-            if len(known):
-                mean = float(known.mean())
-                self.reward_mean = mean if self.number == 0 else 0.9 * self.reward_mean + 0.1 * mean
+            batch = collate(graded, groups, measured)
+            step = replace(batch, longest=self.sampling.max_new_tokens, reward_mean=self.reward_mean or 0.0)
+            self._look_back(batch.reward)
             self.number += len(prompts)
-            yield batch
+            yield step
+
+    def _look_back(self, reward: torch.Tensor) -> None:
+        """The moving mean of steps' mean rewards; it begins with the first step that has any."""
+        known = reward[torch.isfinite(reward)]
+        if len(known):
+            mean = float(known.mean())
+            self.reward_mean = mean if self.reward_mean is None else 0.9 * self.reward_mean + 0.1 * mean
 
     def sync(self, learner: Learner) -> None:
         """New weights to the sampler."""
@@ -74,7 +82,7 @@ class Demonstrations:
             if not page:
                 raise TaskError(f"The task {self.teacher.name} has no demonstrations left. Fewer steps, or more data.")
             self.number += len(page)
-            batch = collate(page, range(len(page)), measured={"seconds/read": time.perf_counter() - began})
+            batch = collate(page, range(len(page)), {"seconds/read": time.perf_counter() - began})
             yield replace(batch, behaviour_logp=None)  # nobody sampled these
 
     def _rollout(self, prompt, answer: str) -> Rollout:
@@ -108,14 +116,17 @@ def grade(task: Task, rollouts: Sequence[Rollout]) -> list[Rollout]:
         raise
     except Exception as error:
         raise TaskError(f"The task {task.name} could not grade its answers: {type(error).__name__}: {error}") from error
+    if not isinstance(verdicts, Sequence) or not all(isinstance(v, Verdict) for v in verdicts):
+        kind = type(verdicts).__name__
+        raise TaskError(
+            f"The task {task.name} returned a {kind} that is no list of verdicts; grade() must return a list of Verdict."
+        )
     if len(verdicts) != len(rollouts):
         raise TaskError(f"The task {task.name} returned {len(verdicts)} verdicts for {len(rollouts)} answers.")
     return [replace(rollout, verdict=verdict) for rollout, verdict in zip(rollouts, verdicts, strict=True)]
 
 
-def collate(
-    rollouts: Sequence[Rollout], groups: Sequence[int], reward_mean: float = 0.0, measured: dict[str, float] | None = None
-) -> Batch:
+def collate(rollouts: Sequence[Rollout], groups: Sequence[int], measured: dict[str, float] | None = None) -> Batch:
     """Graded rollouts side by side, padded on the right. A row whose reward is not finite keeps its place but nothing to learn
     from: its `action` is False throughout."""
     width = max(len(r.tokens) for r in rollouts)
@@ -133,7 +144,6 @@ def collate(
         reward=reward,
         group=torch.tensor(list(groups)),
         behaviour_logp=padded([r.behaviour_logp for r in rollouts], 0.0),
-        reward_mean=reward_mean,
         rollouts=tuple(rollouts),
         measured=measured or {},
     )

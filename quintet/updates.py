@@ -56,7 +56,9 @@ class FirstOrder:
     def __call__(self, learner: Learner, loss: Loss, batch: Batch) -> Stats:
         """Learn from `batch`; the mean of every part's stats."""
         parts = [learner.gradient(loss, part) | learner.apply(self, batch.progress) for part in self.parts(batch)]
-        return {key: sum(p[key] for p in parts) / len(parts) for key in parts[0]}
+        keys = dict.fromkeys(key for part in parts for key in part)
+        found = {key: [part[key] for part in parts if key in part] for key in keys}  # a part without signal has few stats
+        return {key: sum(values) / len(values) for key, values in found.items()}
 
     def parts(self, batch: Batch) -> Iterator[Batch]:
         """Shuffled minibatches. A part's weights are scaled up by the number of parts, so that its gradient is an

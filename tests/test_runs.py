@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-
-import pytest
 
 RECIPE = """
 model = "preset:1m"
@@ -37,7 +34,7 @@ def train(*arguments: str, limit: int | None = None, **how) -> subprocess.Comple
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     command = [sys.executable, "-m", "quintet.cli", "train", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=full_disk, check=False, **how)  # noqa: PLW1509
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=full_disk, check=False, **how)
 
 
 def recipe(tmp_path: Path, task: str = MAZE, algorithm: str = "grpo", steps: int = 3) -> str:
@@ -116,7 +113,9 @@ def test_reward_that_raises_stops_the_run_with_a_sentence_and_the_run_goes_on_on
 
 
 def test_nan_rewards_are_masked_and_counted(tmp_path: Path):
-    reward = "def reward(prompts, completions, **kwargs):\n    return [float('nan')] + [float(len(c)) for c in completions[1:]]\n"
+    reward = (
+        "def reward(prompts, completions, **kwargs):\n    return [float('nan')] + [float(len(c)) for c in completions[1:]]\n"
+    )
     done = train("--recipe", recipe(tmp_path, functions(tmp_path, reward), steps=2))
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -126,8 +125,6 @@ def test_nan_rewards_are_masked_and_counted(tmp_path: Path):
 
 def test_full_disk_is_one_sentence_and_the_run_resumes(tmp_path: Path):
     path = recipe(tmp_path, steps=4)
-    assert train("--recipe", path, "--steps", "2", "--out", str(tmp_path / "other")).returncode == 0
-    (tmp_path / "run").mkdir()
     full = train("--recipe", path, limit=3_000_000)  # the model fits nowhere, journals and settings do
     assert full.returncode == 1
     assert "Traceback" not in full.stderr
@@ -137,12 +134,11 @@ def test_full_disk_is_one_sentence_and_the_run_resumes(tmp_path: Path):
     assert steps_done(tmp_path) == [1, 2, 3, 4]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_unwritable_folder_is_refused_before_anything_is_loaded(tmp_path: Path):
-    tmp_path.chmod(0o500)
-    refused = train("grpo", "--task", "maze", "--out", str(tmp_path / "run"))
-    tmp_path.chmod(0o700)
+def test_folder_that_cannot_be_made_is_refused_before_anything_is_loaded(tmp_path: Path):
+    (tmp_path / "file").touch()
+    refused = train("grpo", "--task", "maze", "--out", str(tmp_path / "file" / "run"))
     assert refused.returncode == 2
+    assert "--out" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
@@ -182,4 +178,4 @@ def test_first_step_says_that_rewards_are_all_equal(tmp_path: Path):
     reward = "def reward(prompts, completions, **kwargs):\n    return [0.0] * len(completions)\n"
     done = train("--recipe", recipe(tmp_path, functions(tmp_path, reward), steps=1))
     assert done.returncode == 0, done.stderr
-    assert "equal" in done.stdout + done.stderr
+    assert "All 4 rewards are 0" in done.stdout + done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,6 +41,15 @@ class GRPO:
     def needs(self) -> Needs:
         return Needs(old=not self.update.visits_once, reference=self.beta > 0)
 
+    def check(self, stage: Any) -> list[str]:
+        """What keeps this algorithm from learning in a stage (`settings.Stage`), in sentences."""
+        if stage.group_size >= 2:
+            return []
+        return [
+            "GRPO compares siblings and needs at least 2 answers a prompt; "
+            f"group_size={stage.group_size}. Set group_size=8, or choose reinforce."
+        ]
+
     def advantage(self, b: Batch) -> Tensor:
         """Outcome supervision: (r − mean r)/std r within the group, on every token of the answer: [B, T]."""
         if self.standardise:
@@ -49,7 +59,7 @@ class GRPO:
     def weight(self, b: Batch) -> Tensor:
         """[B, T]. Without a KL term an answer of advantage 0 pulls nowhere, whatever the ratio: its weight is 0, *after* it
         was counted in the denominators, and the learner need not visit it."""
-        weight = token_weights(b.action, self.per, b.tokens.shape[1])
+        weight = token_weights(b.action, self.per, b.longest)
         return weight if self.beta else torch.where(b.advantage == 0, 0.0, weight)
 
     def loss(self, new: Outputs, b: Batch) -> Terms:

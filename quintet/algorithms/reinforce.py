@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
 from quintet.data import Batch, Needs, Outputs
-from quintet.equations.advantages import batch_centred, leave_one_out, on_tokens
+from quintet.equations.advantages import batch_centred, known_minus, leave_one_out, on_tokens
 from quintet.equations.divergences import kl_k3
 from quintet.equations.reduce import Denominator, token_weights
 from quintet.equations.surrogates import log_likelihood
@@ -34,18 +34,34 @@ class Reinforce:
     def needs(self) -> Needs:
         return Needs(reference=self.beta > 0)
 
+    def check(self, stage: Any) -> list[str]:
+        """What keeps this algorithm from learning in a stage (`settings.Stage`), in sentences."""
+        found = []
+        if self.baseline == "leave-one-out" and stage.group_size < 2:
+            found.append(
+                "The leave-one-out baseline is the mean of an answer's siblings and needs at least 2 answers a prompt; "
+                f"group_size={stage.group_size}. Set group_size=8, or baseline=batch."
+            )
+        if self.baseline == "batch" and stage.group_size * stage.prompts_per_step < 2:
+            found.append(
+                "The batch baseline is the mean of a step's answers and needs at least 2 of them; "
+                f"group_size={stage.group_size} and prompts_per_step={stage.prompts_per_step}. "
+                "Raise either, or set baseline=moving."
+            )
+        return found
+
     def advantage(self, b: Batch) -> Tensor:
         """R − b for each token of an answer: [B, T]."""
         centred = {
-            "none": lambda: b.reward.nan_to_num(0.0),
+            "none": lambda: known_minus(b.reward, 0.0),
             "batch": lambda: batch_centred(b.reward),
             "leave-one-out": lambda: leave_one_out(b.reward, b.group),
-            "moving": lambda: (b.reward - b.reward_mean).nan_to_num(0.0),
+            "moving": lambda: known_minus(b.reward, b.reward_mean),
         }
         return on_tokens(centred[self.baseline](), b.action)
 
     def weight(self, b: Batch) -> Tensor:
-        return token_weights(b.action, self.per, b.tokens.shape[1])
+        return token_weights(b.action, self.per, b.longest)
 
     def loss(self, new: Outputs, b: Batch) -> Terms:
         """−A·log π + β·k3."""

@@ -31,7 +31,7 @@ class SFT:
         return on_tokens(b.reward, b.action)
 
     def weight(self, b: Batch) -> Tensor:
-        return token_weights(b.action, self.per, b.tokens.shape[1])
+        return token_weights(b.action, self.per, b.longest)
 
     def loss(self, new: Outputs, b: Batch) -> Terms:
         """−log π of the demonstrated tokens."""

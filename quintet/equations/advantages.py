@@ -65,10 +65,14 @@ def leave_one_out(reward: Tensor, group: Tensor) -> Tensor:
     return group_centred(reward, group) * count / (count - 1).clamp(min=1)
 
 
+def known_minus(reward: Tensor, baseline: Tensor | float) -> Tensor:
+    """A_i = r_i − b: [B]; 0 where the reward is not finite.  Example: 1, NaN with a baseline of 0.25 give 0.75, 0."""
+    return torch.where(torch.isfinite(reward), reward - baseline, 0.0)
+
+
 def batch_centred(reward: Tensor) -> Tensor:
     """A_i = r_i − the mean reward of the batch: [B].  Example: 1, 0, 0, 1 give ±0.5."""
-    known = torch.isfinite(reward)
-    return torch.where(known, reward - masked_mean(reward, known).to(reward.dtype), 0.0)
+    return known_minus(reward, masked_mean(reward, torch.isfinite(reward)).to(reward.dtype))
 
 
 def groups_without_signal(reward: Tensor, group: Tensor) -> Tensor:

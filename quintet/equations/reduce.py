@@ -26,7 +26,8 @@ def token_weights(action: Tensor, per: Denominator = "answer", longest: int = 0)
 
     - answer: 1/(|o_i|·B), the mean over each answer's tokens, then over the answers.  arXiv:2402.03300, eq. 3
     - token: 1/Σ|o_i|, the mean over all tokens of the batch.                          arXiv:2503.14476, eq. 8
-    - constant: 1/(B·longest), a sum with a fixed denominator.                         arXiv:2503.20783, §3.2
+    - constant: 1/(B·longest), a sum with a fixed denominator; `longest` 0 takes the longest answer of the batch, which is
+      fixed only within it.                                                            arXiv:2503.20783, §3.2
 
     B counts the answers that have at least one action token: an answer that is left out leaves the mean too.
 
@@ -39,9 +40,7 @@ def token_weights(action: Tensor, per: Denominator = "answer", longest: int = 0)
         return mask / (lengths.clamp(min=1) * answers)
     if per == "token":
         return mask / total(mask).clamp(min=1).float()
-    if longest < 1:
-        raise ValueError(f"A constant denominator needs the longest answer's length, at least 1 token; it is {longest}.")
-    return mask / (answers * longest)
+    return mask / (answers * (longest or lengths.max().clamp(min=1)))
 
 
 def weighted_sum(term: Tensor, weight: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
@@ -61,8 +62,10 @@ def load(name: str, task: Any, seed: int = 0) -> Policy:
         return from_nothing(name.removeprefix("preset:"), tokenizer_for(task), seed)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name)
+        if not tokenizer.encode("a", add_special_tokens=False):
+            raise ValueError("it has no tokenizer.")
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"No causal language model could be loaded from {name!r}: {reason} "
@@ -101,32 +104,36 @@ def tokenizer_for(task: Any) -> PreTrainedTokenizerBase:
     encoded (unknown characters as bytes) and decodes to itself."""
     pieces = task.pieces() if hasattr(task, "pieces") else None
     if pieces is not None:
-        return _finished(Tokenizer(models.BPE(vocab=_bytes(), merges=[])), pieces)
+        return _finished(_of_pieces(pieces))
     if hasattr(task, "texts"):
-        tokenizer = Tokenizer(models.BPE())
-        _train(tokenizer, task.texts())
-        return _finished(tokenizer, ())
+        return _finished(_of_texts(task.texts()))
     raise ValueError(
         f"The task {task.name} names neither the pieces of its texts nor the texts, so no tokenizer can be made for a preset. "
         "Start from a model that has one: --model FOLDER."
     )
 
 
-def _bytes() -> dict[str, int]:
-    return {character: i for i, character in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+def _of_pieces(pieces: Iterable[str]) -> Tokenizer:
+    """One token for each piece, the longest first; every other character as its bytes."""
+    vocab = {f"<0x{byte:02X}>": byte for byte in range(256)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[], byte_fallback=True))
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in pieces])
+    return tokenizer
 
 
-def _train(tokenizer: Tokenizer, texts: Iterable[str], size: int = 2048) -> None:
+def _of_texts(texts: Iterable[str], size: int = 2048) -> Tokenizer:
+    """A byte-level BPE of at most `size` tokens."""
+    tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
 
 
-def _finished(tokenizer: Tokenizer, pieces: Iterable[str]) -> PreTrainedTokenizerBase:
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in pieces])
+def _finished(tokenizer: Tokenizer) -> PreTrainedTokenizerBase:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, eos_token=END, pad_token=PAD, clean_up_tokenization_spaces=False, padding_side="left"
     )

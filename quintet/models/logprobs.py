@@ -42,13 +42,15 @@ def selected(logits: Tensor, tokens: Tensor, sampling: Sampling) -> tuple[Tensor
     """Log-probability of `tokens` [...] and entropy of their distributions, in nats: both [...], from logits [..., V]."""
     logits = warp(logits, sampling, tokens)
     logp = logits.log_softmax(-1)
-    p_logp = torch.where(logp > -torch.inf, logp.exp() * logp, 0.0)
-    return logp.gather(-1, tokens[..., None])[..., 0], -p_logp.sum(-1)
+    # 0 · log 0 is 0, and so is its gradient: the infinity must be gone before the product
+    entropy = -(logp.exp() * logp.masked_fill(logp == -torch.inf, 0.0)).sum(-1)
+    return logp.gather(-1, tokens[..., None])[..., 0], entropy
 
 
 def draw(logits: Tensor, uniform: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
     """One token for each row by inverting the distribution function at `uniform` [N] ∈ [0, 1), and its log-probability in
-    nats under the distribution it was drawn from: [N] int64 and [N] float32, from logits [N, V].
+    nats under the distribution it was drawn from: [N] int64 and [N] float32, from logits [N, V]. Logits that are not finite
+    give a log-probability of NaN.
 
     At temperature 0 it is the likeliest token, with its log-probability at temperature 1.
     Example: with probabilities .2, .3, .5 a uniform number of .4 draws token 1.
@@ -61,5 +63,6 @@ def draw(logits: Tensor, uniform: Tensor, sampling: Sampling) -> tuple[Tensor, T
     mass = cumulative[:, -1:]
     # strictly below the mass: a token of probability 0 behind the last possible one must not be reached by rounding
     aim = torch.minimum(uniform[:, None].to(mass) * mass, torch.nextafter(mass, torch.zeros_like(mass)))
-    token = torch.searchsorted(cumulative, aim, right=True)
+    # a row of NaNs has no token that it could mean; the last one then stands with a log-probability of NaN
+    token = torch.searchsorted(cumulative, aim, right=True).clamp(max=logp.shape[-1] - 1)
     return token[:, 0], logp.gather(-1, token)[:, 0]

@@ -49,13 +49,16 @@ def shared(model: nn.Module, batch: Batch, first: Tensor, leaders: Tensor, sampl
     columns = first[:, None] + torch.arange(int((batch.length - first).max()), device=first.device)
     columns = columns.clamp(max=batch.tokens.shape[1] - 1)
     answers = batch.tokens.gather(1, columns)
-    rest = model(
-        input_ids=answers[:, :-1],
-        attention_mask=torch.cat([mask[group], torch.ones_like(answers[:, :-1])], 1),
-        position_ids=columns[:, :-1],
-        past_key_values=cache,
-    ).logits
-    logp, entropy = selected(torch.cat([opening[group], rest], 1), answers, sampling)
+    logits = opening[group]
+    if answers.shape[1] > 1:
+        rest = model(
+            input_ids=answers[:, :-1],
+            attention_mask=torch.cat([mask[group], torch.ones_like(answers[:, :-1])], 1),
+            position_ids=columns[:, :-1],
+            past_key_values=cache,
+        ).logits
+        logits = torch.cat([logits, rest], 1)
+    logp, entropy = selected(logits, answers, sampling)
     inside = columns < batch.length[:, None]
     inside &= torch.cat(
         [inside.new_ones(len(first), 1), columns[:, 1:] > columns[:, :-1]], 1

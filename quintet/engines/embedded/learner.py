@@ -67,7 +67,7 @@ class EmbeddedLearner:
         """Set `.grad` to that of Σ weight · (sum of the loss's terms); the terms' sums and what was seen on the way."""
         for p in self.parameters:
             p.grad = None
-        self.model.train()
+        self.model.eval()  # no dropout: the policy that learns must be the one that sampled
         return self._visit(loss, batch, backward=True)
 
     @torch.no_grad()
@@ -105,7 +105,8 @@ class EmbeddedLearner:
     def _finite(self, part: Batch) -> tuple[Batch, Outputs]:
         """A forward pass over the rows whose log-probabilities are finite: one bad answer must not spoil the others."""
         new = self._forward(self.model, part)
-        fine = (torch.isfinite(new.logp) | ~part.action).all(1)
+        columns = (new.logp, part.old_logp, part.ref_logp, part.behaviour_logp)
+        fine = torch.stack([torch.isfinite(c) | ~part.action for c in columns if c is not None]).all(0).all(1)
         if bool(fine.all()):
             return part, new
         part = select(part, fine.nonzero()[:, 0]) if bool(fine.any()) else replace(part, tokens=part.tokens[:0])
@@ -170,8 +171,8 @@ class EmbeddedLearner:
 
 
 def _by_length(batch: Batch, rows: Tensor) -> Tensor:
-    """`rows` so that micro-batches hold rows of like length, and little padding. Siblings stay neighbours: they are moved by the
-    longest of their group."""
+    """`rows` so that micro-batches hold rows of like length, and little padding. Siblings stay neighbours: they are moved by
+    the longest of their group."""
     groups = torch.zeros(int(batch.group.max()) + 1, dtype=batch.length.dtype, device=batch.length.device)
     longest = groups.scatter_reduce(0, batch.group, batch.length, "amax")[batch.group]
     return rows[longest[rows].argsort(stable=True)]

@@ -1,0 +1,342 @@
+"""The command line. Each command loads what it needs when it runs: help and complaints come at once."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import quintet
+from quintet.config import help as help_of
+from quintet.config import known, new_evaluation, new_run, registry, render
+from quintet.config.flags import CommandLine, spelled, split
+from quintet.config.problems import Problem, SettingsError, did_you_mean
+from quintet.config.reading import EVALUATION
+
+# torch's OpenMP threads spin at barriers for so long that another process on the machine makes a step up to thirty times slower
+# (docs/log.md). The runtime reads this when torch is loaded, which no import above does.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+Options = dict[str, str]
+"""A command's own flags, as help shows them, with what they do."""
+
+HELP: Options = {"-h, --help": "this text"}
+TRAIN: Options = {
+    "--recipe FILE": "settings from a TOML file; flags are put in front of them",
+    "--small": "the recipe's small version, its [small] table, if it has one",
+    "--resume RUN": "go on with the run in this folder, to the same bits as if it had never stopped",
+    "--dry-run": "check everything, print all settings as a recipe, and train nothing",
+    "--json": "progress on stderr; stdout ends with a JSON object that says what came of it",
+    **HELP,
+}
+EVAL: Options = {
+    "--problems N": "held-out problems to answer (default 1000)",
+    "--recipe FILE": "the task's settings from a recipe; those of a run's own model are found without it",
+    "--json": "print one JSON object instead of a table",
+    **HELP,
+}
+ROLLOUTS: Options = {
+    "--step N": "the step (default: the last one that sampled answers)",
+    "--group G": "only the answers to the prompt with this number",
+    "--limit K": "at most this many prompts (default 4)",
+    **HELP,
+}
+REPORT: Options = {"-o, --out FILE": "where to write it (default RUN/report.html)", **HELP}
+DOCTOR: Options = {"--json": "print one JSON object instead of a text", **HELP}
+
+
+class _Shown(Exception):
+    """Help was asked for and printed; nothing is left to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0 fine, 1 it failed, 2 the settings are wrong, 130 Ctrl-C."""
+    try:
+        _run(list(sys.argv[1:] if arguments is None else arguments))
+    except _Shown:
+        return 0
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of a pipe had enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (as long as the process)
+        return 0
+    except Exception as error:
+        if os.environ.get("QUINTET_TRACEBACK") == "1":
+            raise
+        print(_sentence(error), file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(arguments: list[str]) -> None:
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("--help", [])
+    if command in ("-h", "--help"):
+        return print(_general_help())
+    if command in ("--version", "-V"):
+        return print(f"quintet {quintet.__version__}")
+    if command not in COMMANDS:
+        hint = did_you_mean(command, COMMANDS)
+        raise SettingsError([Problem("", f'There is no command "{command}".{hint} There are {", ".join(COMMANDS)}.')])
+    return COMMANDS[command][0](rest)
+
+
+# ---- commands --------------------------------------------------------------------------------------------------------------
+
+
+def train(arguments: list[str]) -> None:
+    """Train a model with one algorithm, or with the stages of a recipe."""
+    line = _read(arguments, TRAIN)
+    if "help" in line.options:
+        _show(_train_help(line))
+    as_json = "json" in line.options
+    if "resume" in line.options:
+        others = [flag.written for flag in line.flags] + [spelled(o) for o in line.options if o not in ("resume", "json")]
+        for other in [*line.words, *others]:
+            line.problems.append(Problem(other, "A resumed run keeps its own settings. Leave this out, or start a new run."))
+        _stop_if_wrong(line)
+        from quintet import runs
+
+        return _finish(runs.resume(_run_folder(str(line.options["resume"])), quiet=as_json), as_json)
+    for word in line.words[1:]:
+        line.problems.append(Problem(word, "One algorithm at a time; several are the stages of a recipe (--recipe FILE)."))
+    recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else None
+    algorithm = line.words[0] if line.words else None
+    run = new_run(recipe, "small" in line.options, algorithm, line.flags, line.problems)
+    if "dry_run" in line.options:
+        return print(render(run), end="")
+    from quintet import runs
+
+    return _finish(runs.start(run, quiet=as_json), as_json)
+
+
+def evaluate(arguments: list[str]) -> None:
+    """Score a model on a task's held-out problems."""
+    line = _read(arguments, EVAL)
+    if "help" in line.options:
+        _show(_eval_help(line))
+    problems = _whole(line, "problems", 1000, least=1) or 0
+    model, run = _model_and_run(_only_word(line, "MODEL", "a run's folder, a transformers folder, a hub id or a preset"))
+    recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else run
+    task, sampling, machine = new_evaluation(model, recipe, line.flags, line.problems)
+    import torch
+
+    from quintet.environment import usable_cores
+    from quintet.evaluate import evaluate_model
+
+    torch.set_num_threads(machine.threads or usable_cores())
+    row = evaluate_model(model, task, sampling, problems, machine)
+    if "json" in line.options:
+        return print(_json(row))
+    from quintet.observe.console import Console
+
+    return Console([]).table([{**row, "label": f"{row['n']} problems"}])
+
+
+def rollouts(arguments: list[str]) -> None:
+    """Show a step's answers, by prompt, the best first."""
+    line = _plain(arguments, "rollouts RUN", ROLLOUTS)
+    step, group = _whole(line, "step", None), _whole(line, "group", None)
+    limit = _whole(line, "limit", 4, least=1) or 4
+    run = _only_word(line, "RUN", "the folder of a run")
+    _stop_if_wrong(line)
+    from quintet.observe.rollout_table import show
+
+    show(_run_folder(run), step, group, limit)
+
+
+def report(arguments: list[str]) -> None:
+    """Write a run's report: one HTML file that needs no network."""
+    line = _plain(arguments, "report RUN", REPORT)
+    run = _only_word(line, "RUN", "the folder of a run")
+    _stop_if_wrong(line)
+    from quintet.report import write_report
+
+    folder = _run_folder(run)
+    print(write_report(folder, Path(str(line.options.get("out", folder / "report.html")))))
+
+
+def doctor(arguments: list[str]) -> None:
+    """Say what this machine can do and which settings to start from."""
+    line = _plain(arguments, "doctor", DOCTOR)
+    for word in line.words:
+        line.problems.append(Problem(word, "quintet doctor takes no more than its options."))
+    _stop_if_wrong(line)
+    from quintet.doctor import examine, told
+
+    found = examine(Path.cwd())
+    print(_json(found) if "json" in line.options else told(found))
+
+
+COMMANDS: dict[str, tuple[Callable[[list[str]], None], str]] = {
+    "train": (train, "train a model"),
+    "eval": (evaluate, "score a model on a task's held-out problems"),
+    "rollouts": (rollouts, "show the answers of one step of a run"),
+    "report": (report, "write a run's report, one HTML file"),
+    "doctor": (doctor, "say what this machine can do and which settings to start from"),
+}
+
+
+# ---- reading arguments -----------------------------------------------------------------------------------------------------
+
+
+def _read(arguments: list[str], options: Options, settings: bool = True) -> CommandLine:
+    """The arguments, with the command's own flags apart from the settings, if it has any."""
+    names: dict[str, bool] = {}
+    for shown in options:
+        flag, _, value = shown.rpartition("--")[2].partition(" ")
+        names[flag.replace("-", "_")] = bool(value)
+    return split(arguments, names, settings)
+
+
+def _plain(arguments: list[str], usage: str, options: Options) -> CommandLine:
+    """The arguments of a command that has no settings."""
+    line = _read(arguments, options, settings=False)
+    if "help" in line.options:
+        doc = (COMMANDS[usage.split()[0]][0].__doc__ or "").strip()
+        _show(f"usage: quintet {usage} [options]\n\n{doc}\n\n{help_of.of_options(options)}")
+    names = [shown.rpartition("--")[2].partition(" ")[0] for shown in options]
+    for flag in line.flags:
+        what = f"quintet {usage.split()[0]} has no such flag. It has --{', --'.join(names)}."
+        line.problems.append(Problem(flag.written, what))
+    return line
+
+
+def _only_word(line: CommandLine, what: str, which: str) -> str:
+    if len(line.words) != 1:
+        got = f"; got {len(line.words)}: {' '.join(line.words)}" if line.words else ""
+        line.problems.append(Problem(what, f"Name one: {which}{got}."))
+    return line.words[0] if line.words else ""
+
+
+def _whole(line: CommandLine, name: str, default: int | None, least: int = 0) -> int | None:
+    text = line.options.get(name)
+    if text is None:
+        return default
+    if not str(text).isdecimal() or int(str(text)) < least:
+        line.problems.append(Problem(spelled(name), f'It must be a whole number of at least {least}, not "{text}".'))
+        return default
+    return int(str(text))
+
+
+def _stop_if_wrong(line: CommandLine) -> None:
+    if line.problems:
+        raise SettingsError(line.problems)
+
+
+def _run_folder(name: str) -> Path:
+    """A run's folder; the name `last` stands for the newest run in the folder before it."""
+    path = Path(name)
+    if path.name == "last" and not path.exists() and path.parent.is_dir():
+        runs = [folder for folder in path.parent.iterdir() if (folder / "settings.toml").is_file()]
+        return max(runs, key=lambda folder: (folder / "settings.toml").stat().st_mtime, default=path)
+    return path
+
+
+def _model_and_run(name: str) -> tuple[str, Path | None]:
+    """The model that was named, and the settings of the run it came from, if it is one of a run's."""
+    path = _run_folder(name) if name else Path("?")
+    if (path / "settings.toml").is_file() and (path / "model").is_dir():
+        return str(path / "model"), path / "settings.toml"
+    if not path.is_dir():
+        return name, None
+    above = (folder / "settings.toml" for folder in list(path.absolute().parents)[:3])
+    found = next((file for file in above if file.is_file()), None)
+    model = path / "model" if (path / "model" / "config.json").is_file() else path
+    return str(model), found
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------------
+
+
+def _finish(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(_json(summary))
+
+
+def _json(value: Any) -> str:
+    """JSON in which every reader can read every number: null stands for those that aren't finite."""
+
+    def finite(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: finite(v) for key, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [finite(v) for v in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(finite(value), allow_nan=False)
+
+
+def _sentence(error: Exception) -> str:
+    """An error for people who don't read tracebacks."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "out of memory" in text.lower():
+        return "The memory ran out. Set --micro-batch to a small number such as 8: it changes nothing but memory and time."
+    if isinstance(error, ValueError) or type(error).__module__.startswith("quintet"):
+        return str(error)
+    name = type(error).__name__
+    return f"Quintet failed, and that is a mistake in it: {name}: {text} (QUINTET_TRACEBACK=1 shows where)."
+
+
+def _show(text: str) -> None:
+    print(text)
+    raise _Shown
+
+
+def _general_help() -> str:
+    commands = "\n".join(f"  {name:<11}{what}" for name, (_, what) in COMMANDS.items())
+    return (
+        f"Quintet {quintet.__version__}: improve a language model from feedback.\n\n"
+        f"usage: quintet COMMAND [arguments]\n\n{commands}\n\n"
+        "`quintet COMMAND --help` says more. To begin: quintet doctor, then quintet train --recipe recipes/demo.toml"
+    )
+
+
+def _train_help(line: CommandLine) -> str:
+    algorithm = line.words[0] if line.words and line.words[0] in registry.ALGORITHMS else None
+    task = _task_of(line)
+    usage = (
+        f"usage: quintet train {algorithm or 'ALGORITHM'} --task TASK [settings]\n"
+        f"       quintet train {algorithm or '[ALGORITHM]'} --recipe FILE [settings]\n"
+        "       quintet train --resume RUN\n\n"
+        "Every setting can stand in a recipe (`key = value`) or be a flag. Where several stages have it, say which:\n"
+        "--sft.lr 2e-3 --grpo.lr 1e-4.\n"
+    )
+    choices = "\n".join(help_of.of_tasks()) if algorithm else help_of.of_choices()
+    settings = help_of.of_settings(algorithm, task, known.sampling(), known.machine())
+    return "\n".join([usage, choices, "", help_of.of_options(TRAIN), "", settings]).rstrip()
+
+
+def _eval_help(line: CommandLine) -> str:
+    machine = {name: field for name, field in known.machine().items() if name in EVALUATION}
+    sampling = known.sampling()
+    sampling["temperature"] = replace(sampling["temperature"], default=0.0)
+    usage = (
+        "usage: quintet eval MODEL --task TASK [settings]\n\n"
+        "MODEL: a run's folder, a transformers folder, a hub id or a preset. A run's own model is scored on the run's task\n"
+        "without --task. Temperature: as in the run's evaluations (eval_temperature), else 0.\n"
+    )
+    settings = help_of.of_settings(None, _task_of(line), sampling, machine, training=False)
+    return "\n".join([usage, *help_of.of_tasks(), "", help_of.of_options(EVAL), "", settings]).rstrip()
+
+
+def _task_of(line: CommandLine) -> str | None:
+    """The task whose settings help shows: the one named by --task or by its own flags."""
+    for flag in line.flags:
+        name = flag.value if flag.name == "task" else registry.CHOOSES_TASK.get(flag.name)
+        if isinstance(name, str) and name in registry.TASKS:
+            return name
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What settings must be to each other and to this machine. Each check yields sentences for users; naming a setting as
+`setting=value` tells the caller which line to point at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from quintet.config.describe import keys_of
+from quintet.config.problems import nearest
+from quintet.data import Prompt, Sampling
+from quintet.settings import Machine, Stage
+
+PRESET = "preset:"
+
+
+def of_machine(machine: Machine) -> Iterator[str]:
+    """The model and the device are there."""
+    yield from of_model(machine.model)
+    yield from of_device(machine.device)
+
+
+def of_model(model: str) -> Iterator[str]:
+    """A preset exists; what looks like a folder is one, with a model in it. Whether a hub id exists only the hub knows."""
+    path = Path(model)
+    if not model.strip():
+        yield 'model="" names no model. Write preset:1m, a transformers folder or a hub id.'
+    elif model.startswith(PRESET):
+        presets = [PRESET + name for name in keys_of("quintet.models.load", "PRESETS")]
+        if model not in presets:
+            near = nearest(model, presets)
+            yield f"There is no preset model={model}.{f' Did you mean {near}?' if near else ''} There are {', '.join(presets)}."
+    elif path.is_dir():
+        if (path / "model" / "config.json").is_file():
+            yield f"model={model} is a run's folder. Its model is in {path / 'model'}."
+        elif not (path / "config.json").is_file():
+            yield f"model={model} is a folder without a config.json, so it holds no transformers model."
+    elif path.exists():
+        yield f"model={model} is a file. Give the folder that holds the model and its config.json."
+    elif _looks_like_a_path(model):
+        yield f"model={model} is no folder here ({Path.cwd()}). Check the path, or give a hub id (owner/name) or a preset."
+
+
+def _looks_like_a_path(model: str) -> bool:
+    """Hub ids are NAME or OWNER/NAME; a path begins with . ~ or /, has more slashes, or lies in a folder that is there."""
+    parent = Path(model).parent
+    return (
+        model.startswith((".", "~", "/"))
+        or model.count("/") > 1
+        or model.endswith("/")
+        or (str(parent) != "." and parent.is_dir())
+    )
+
+
+def of_device(device: str) -> Iterator[str]:
+    """A device that was asked for by name is there."""
+    if device in ("auto", "cpu"):
+        return
+    import torch
+
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}[device]()
+    if not there:
+        yield f"This machine has no device={device}. Choose auto or cpu; `quintet doctor` shows what there is."
+
+
+def of_new_folder(out: Path) -> Iterator[str]:
+    """The run's folder can be made and holds no other run."""
+    if out.exists() and not out.is_dir():
+        yield f"out={out} is a file. Choose a folder for the run."
+        return
+    if any((out / name).exists() for name in ("settings.toml", "metrics.jsonl", "checkpoints")):
+        yield f"out={out} holds a run already. Go on with it (quintet train --resume {out}) or choose another folder."
+        return
+    above = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not above.is_dir():
+        yield f"out={out} can't be made: {above} is a file. Choose another folder."
+    elif not os.access(above, os.W_OK | os.X_OK):
+        yield f"out={out} can't be made: you may not write in {above}. Choose another folder."
+
+
+def of_sampling(sampling: Sampling, online: bool) -> Iterator[str]:
+    """`online`: a stage learns from answers that it samples."""
+    if online and sampling.temperature == 0:
+        yield (
+            "At temperature=0 all answers to a prompt are the same, so there is nothing to learn from their differences. "
+            "Set temperature=1; evaluations have a temperature of their own (eval_temperature)."
+        )
+    if "" in sampling.stop:
+        yield 'stop=[""] would end every answer before it begins. Leave the empty text out.'
+
+
+def of_task(task: Any, stages: Sequence[Stage], machine: Machine) -> Iterator[str]:
+    """The task says it is whole, and has a first prompt or demonstration of each kind that the run will ask it for."""
+    found = list(task.check()) if hasattr(task, "check") else []
+    yield from found
+    if found:
+        return
+    asked: dict[str, Callable[[], Iterable[Any]]] = {}
+    if any(not stage.supervised for stage in stages):
+        asked["train"] = lambda: task.prompts("train")
+    if machine.eval_problems:
+        asked["test"] = lambda: task.prompts("test")
+    if supervised := next((stage for stage in stages if stage.supervised), None):
+        if not hasattr(task, "demonstrations"):
+            yield f"The task {task.name} has no demonstrations for {supervised.name} to learn from. Choose another of the two."
+        else:
+            asked["demonstrations"] = lambda: (prompt for prompt, _ in task.demonstrations("train"))
+    told = set()
+    for first in asked.values():
+        if (complaint := _of_prompts(first, task.name, machine)) and complaint not in told:
+            told.add(complaint)
+            yield complaint
+
+
+def _of_prompts(prompts: Callable[[], Iterable[Prompt]], name: str, machine: Machine) -> str | None:
+    """What is wrong with the first prompt, if anything is."""
+    try:
+        prompt = next(iter(prompts()), None)
+    except ValueError as error:
+        return str(error)
+    if prompt is None:
+        return f"The task {name} has no prompts. Give it more data."
+    if prompt.messages is not None and machine.model.startswith(PRESET):
+        return (
+            f"model={machine.model} has no chat template, but the prompts of {name} are chat messages. "
+            "Use plain prompts, or start from a chat model."
+        )
+    return None

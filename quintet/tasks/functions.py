@@ -1,0 +1,235 @@
+"""A user's own task: prompts from a file, rewards from Python functions with TRL's signature."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from hashlib import blake2b
+from itertools import count
+from math import nan
+from pathlib import Path
+from statistics import fmean
+from types import SimpleNamespace
+from typing import Any
+
+from quintet.data import Prompt, Rollout, Verdict
+from quintet.knobs import Fraction
+from quintet.tasks.rewards import Reward, RewardError, call_rewards, load_rewards, missing_arguments
+from quintet.tasks.rows import Row, read_rows
+
+OFFERED = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")
+"""What a reward function gets beside the columns of the data."""
+
+
+@dataclass(frozen=True)
+class Functions:
+    """Prompts from a JSON lines file and rewards from Python functions, as TRL's users write them.
+
+    A row is {"prompt": text or chat messages, any columns…}; "completion" is a right answer, which supervised training learns
+    from. A function is called once a batch with keywords: prompts, completions (texts, or message lists for chat prompts),
+    completion_ids, every column as a list, trainer_state (global_step), log_extra(column, values) and log_metric(name,
+    value). It returns a list of numbers, or None where it doesn't apply; `async def` functions run together. A text column
+    "level" is the difficulty class that evaluations report. Files are looked up from the current folder.
+    """
+
+    name = "functions"
+
+    data: str = ""
+    """File of prompts, one JSON object a line."""
+    reward: str = ""
+    """Python file of rewards: FILE.py (its function `reward`, or all named reward… and …_reward) or FILE.py:NAME,NAME."""
+    reward_weights: tuple[float, ...] = ()
+    """What each function's number counts in the sum, in their order; empty counts each once, as TRL does."""
+    test_share: Fraction = 0.1
+    """Share of all prompts, by hash, that is kept for `test`; a share above 0 keeps at least one, if there are two."""
+    task_seed: int = 0
+    """How each pass over the training prompts is shuffled. The split of a given prompt doesn't depend on it."""
+
+    # ---- what a task offers --------------------------------------------------------------------------------------------
+
+    def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
+        """Prompts of `train` (endless, shuffled anew in each pass) or `test` (each once) from number `start` on."""
+        return (self._prompt(split, row) for row in self._rows(split, start))
+
+    def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str]]:
+        """Prompts with the file's completions, in the same order. ValueError where a row has none."""
+        for row in self._rows(split, start):
+            if row.completion is None:
+                raise ValueError(
+                    f'{self.data}:{row.line} has no "completion" to learn from, only {", ".join(["prompt", *row.columns])}. '
+                    "Add completions, or choose an algorithm that learns from rewards."
+                )
+            yield self._prompt(split, row), row.completion
+
+    def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        """One verdict for each rollout: the weighted sum of what the functions say, NaN where none of them applies.
+
+        Raises RewardError where a function does, or returns something else than it should."""
+        if not rollouts:
+            return []
+        said = call_rewards(self._rewards, self._arguments(rollouts), len(rollouts))
+        return [self._verdict({name: values[i] for name, values in said.items()}) for i in range(len(rollouts))]
+
+    def texts(self) -> Iterator[str]:
+        """Every training prompt and completion, for making a tokenizer."""
+        for row in self._splits["train"]:
+            yield from [row.prompt] if isinstance(row.prompt, str) else [m["content"] for m in row.prompt]
+            yield from [row.completion] if row.completion else []
+
+    def drain_metrics(self) -> dict[str, float]:
+        """The mean of what functions gave to log_metric, by name, since the last call; of training's batches only."""
+        means = {f"logged/{name}": fmean(values) for name, values in self._logged.items()}
+        self._logged.clear()
+        return means
+
+    def drain_extras(self) -> dict[str, list[Any]]:
+        """What functions gave to log_extra for the last batch: a value for each completion, by column."""
+        extras = dict(self._extras)
+        self._extras.clear()
+        return extras
+
+    def check(self) -> list[str]:
+        """What is wrong with the settings and both files, in sentences."""
+        found: list[str] = []
+        if not self.data:
+            found.append('No prompts were named. Write --data FILE.jsonl, one {"prompt": …} a line.')
+        if not self.reward:
+            found.append("No reward was named. Write --reward FILE.py, with a function reward(completions, **columns).")
+        if found:
+            return found
+        try:
+            found = [*self._file[1]]
+        except ValueError as error:
+            found.append(str(error))
+        try:
+            rewards = self._rewards
+        except ValueError as error:
+            return [*found, str(error)]
+        return found or missing_arguments(rewards, [*OFFERED, *self._columns])
+
+    # ---- the file ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _file(self) -> tuple[list[Row], list[str]]:
+        return read_rows(Path(self.data))
+
+    @property
+    def _all_rows(self) -> list[Row]:
+        rows, complaints = self._file
+        if complaints:
+            raise ValueError(complaints[0])
+        return rows
+
+    @cached_property
+    def _columns(self) -> list[str]:
+        """Every column that any row has, in order of appearance; a row without one has None there."""
+        return list(dict.fromkeys(name for row in self._all_rows for name in row.columns))
+
+    @cached_property
+    def _splits(self) -> dict[str, list[Row]]:
+        places = sorted({row.place for row in self._all_rows})
+        border = self.test_share * 2**64
+        held = {place for place in places if place < border}
+        if self.test_share > 0 and len(places) > 1:  # a handful of prompts may all fall on one side
+            held |= {places[0]}
+        if self.test_share < 1:
+            held -= {places[-1]}
+        return {
+            "train": [row for row in self._all_rows if row.place not in held],
+            "test": [row for row in self._all_rows if row.place in held],
+        }
+
+    def _rows(self, split: str, start: int) -> Iterator[Row]:
+        if split not in ("train", "test"):
+            raise ValueError(f"Prompts have the splits train and test; split={split!r}.")
+        rows = self._splits[split]
+        if not rows:
+            raise ValueError(
+                f"test_share={self.test_share} leaves none of the {len(self._all_rows)} prompts in {self.data} for {split}. "
+                "Choose one between 0 and 1, such as 0.1, and have at least two different prompts"
+                + ("; or evaluate nothing: eval_problems=0." if split == "test" else ".")
+            )
+        if split == "test":
+            return iter(rows[start:])
+        return (rows[_order(self.task_seed, number // len(rows), len(rows))[number % len(rows)]] for number in count(start))
+
+    def _prompt(self, split: str, row: Row) -> Prompt:
+        level = row.columns.get("level")
+        plain = isinstance(row.prompt, str)
+        return Prompt(
+            id=f"{split}-{row.line}",
+            text=row.prompt if isinstance(row.prompt, str) else None,
+            messages=None if plain else row.prompt,  # type: ignore[arg-type]
+            truth=dict(row.columns),
+            level=level if isinstance(level, str) else "",
+        )
+
+    # ---- the functions -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _rewards(self) -> dict[str, Reward]:
+        rewards = load_rewards(self.reward)
+        if self.reward_weights and len(self.reward_weights) != len(rewards):
+            raise RewardError(
+                f"reward_weights={list(self.reward_weights)} weighs {len(self.reward_weights)} rewards, but {self.reward} has "
+                f"{len(rewards)}: {', '.join(rewards)}. Give one weight each, in this order."
+            )
+        return rewards
+
+    @cached_property
+    def _logged(self) -> dict[str, list[float]]:
+        return {}
+
+    @cached_property
+    def _extras(self) -> dict[str, list[Any]]:
+        return {}
+
+    def _arguments(self, rollouts: Sequence[Rollout]) -> dict[str, Any]:
+        training = rollouts[0].prompt.id.startswith("train-")
+        self._extras.clear()
+
+        def log_metric(name: str, value: float) -> None:
+            if training:  # an evaluation's numbers would be mixed into the next step's
+                self._logged.setdefault(str(name), []).append(float(value))
+
+        def log_extra(column: str, values: Sequence[Any]) -> None:
+            if len(values) != len(rollouts):
+                raise ValueError(f"log_extra({column!r}, …) needs {len(rollouts)} values, one a completion; got {len(values)}")
+            self._extras[str(column)] = list(values)
+
+        columns = {name: [r.prompt.truth.get(name) for r in rollouts] for name in self._columns}
+        return columns | {
+            "prompts": [_as_given(r.prompt) for r in rollouts],
+            "completions": [_completion(r) for r in rollouts],
+            "completion_ids": [_answer_tokens(r) for r in rollouts],
+            "trainer_state": SimpleNamespace(global_step=max(r.policy_version for r in rollouts)),
+            "log_extra": log_extra,
+            "log_metric": log_metric,
+        }
+
+    def _verdict(self, said: Mapping[str, float | None]) -> Verdict:
+        weights = self.reward_weights or (1.0,) * len(said)
+        parts = {name: value for name, value in said.items() if value is not None}
+        weighted = [w * value for w, value in zip(weights, said.values(), strict=True) if value is not None]
+        return Verdict(sum(weighted) if weighted else nan, parts)
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, rows: int) -> list[int]:
+    """The order of a pass over the rows: a function of its arguments, whatever the version of Python."""
+    return sorted(range(rows), key=lambda i: blake2b(f"{seed}/{epoch}/{i}".encode(), digest_size=8).digest())
+
+
+def _as_given(prompt: Prompt) -> str | list[dict[str, str]]:
+    return prompt.text if prompt.text is not None else [dict(m) for m in prompt.messages or ()]
+
+
+def _completion(rollout: Rollout) -> str | list[dict[str, str]]:
+    return rollout.text if rollout.prompt.text is not None else [{"role": "assistant", "content": rollout.text}]
+
+
+def _answer_tokens(rollout: Rollout) -> list[int]:
+    """The tokens behind the prompt, the end of text included; a tool's output among them, as in TRL."""
+    first = rollout.action.index(True) if True in rollout.action else len(rollout.tokens)
+    return rollout.tokens[first:]

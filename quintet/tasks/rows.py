@@ -1,0 +1,102 @@
+"""Prompts with their columns, from a file with a JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+RESERVED = ("prompt", "completion", "completion_ids")
+"""Keys of a row that are no columns for reward functions."""
+MOST_COMPLAINTS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the file."""
+
+    line: int
+    """From 1."""
+    prompt: str | tuple[Mapping[str, str], ...]
+    """A text, or chat messages."""
+    completion: str | None
+    """A right answer, where the file shows one."""
+    columns: Mapping[str, Any]
+    """All the rest."""
+
+    @property
+    def key(self) -> str:
+        """The prompt as text that is the same wherever the same prompt stands."""
+        return self.prompt if isinstance(self.prompt, str) else json.dumps(self.prompt, sort_keys=True)
+
+    @property
+    def place(self) -> int:
+        """A number below 2⁶⁴ that follows from the prompt alone: the split is made by it."""
+        return int.from_bytes(blake2b(self.key.encode(), digest_size=8).digest(), "big")
+
+
+def read_rows(path: Path) -> tuple[list[Row], list[str]]:
+    """The rows of a file, and what is wrong with the lines that give none (FILE:LINE first).
+
+    A row is {"prompt": text or messages, ...} and may have a "completion", a text or one assistant's message. Empty lines are
+    skipped. Raises ValueError where there is no such file, or no text in it."""
+    rows: list[Row] = []
+    complaints: list[str] = []
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                try:
+                    rows.append(_row(number, json.loads(line)))
+                except json.JSONDecodeError as error:
+                    complaints.append(f"{path}:{number}: this is no JSON: {error.msg} in column {error.colno}.")
+                except ValueError as error:
+                    complaints.append(f"{path}:{number}: {error}")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text in UTF-8. Prompts are read from JSON lines: one object a line.") from None
+    except OSError as error:
+        reason = f"There is no file {path} in {Path.cwd()}" if isinstance(error, FileNotFoundError) else error.strerror
+        raise ValueError(f"The prompts can't be read from data={path}: {reason}.") from None
+    if not rows and not complaints:
+        raise ValueError(f'{path} has no rows. Write one JSON object a line, such as {{"prompt": "2 + 2 = ", "answer": 4}}.')
+    if len(complaints) > MOST_COMPLAINTS:
+        left = len(complaints) - MOST_COMPLAINTS
+        complaints[MOST_COMPLAINTS:] = [f"{path}: {left} more lines can't be used either."]
+    return rows, complaints
+
+
+def _row(number: int, row: Any) -> Row:
+    if not isinstance(row, dict):
+        raise ValueError(f"a row must be a JSON object, not {_named(row)}.")
+    if "prompt" not in row:
+        raise ValueError(f'a row needs the key "prompt"; this one has {", ".join(row) or "none"}.')
+    columns = {key: value for key, value in row.items() if key not in RESERVED}
+    return Row(number, _prompt(row["prompt"]), _completion(row.get("completion")), columns)
+
+
+def _prompt(prompt: Any) -> str | tuple[Mapping[str, str], ...]:
+    if isinstance(prompt, str) and prompt:
+        return prompt
+    if isinstance(prompt, list) and prompt and all(map(_is_message, prompt)):
+        return tuple(prompt)
+    raise ValueError('"prompt" must be a text or a list of messages {"role": …, "content": …}, both texts, and not empty.')
+
+
+def _completion(completion: Any) -> str | None:
+    if completion is None or isinstance(completion, str):
+        return completion
+    if isinstance(completion, list) and len(completion) == 1 and _is_message(completion[0]):
+        return completion[0]["content"]
+    raise ValueError('"completion" must be a text or a list of one message {"role": "assistant", "content": …}.')
+
+
+def _is_message(message: Any) -> bool:
+    return isinstance(message, dict) and all(isinstance(message.get(key), str) for key in ("role", "content"))
+
+
+def _named(value: Any) -> str:
+    return {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")

@@ -1,0 +1,152 @@
+"""DeepSeekMath §5.2: ∇J = Σ weight · GC · ∇log π. Each algorithm's gradient is held against its coefficient GC, in closed form,
+on a policy with three tokens and three parameters: π = softmax(θ), ∇ log π(o) = e_o − π."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from quintet.algorithms.grpo import GRPO
+from quintet.algorithms.reinforce import Reinforce
+from quintet.algorithms.supervised import SFT
+from quintet.data import Batch, Outputs
+from quintet.equations.reduce import weighted_sum
+
+THETA = torch.tensor([0.3, -0.5, 0.1], dtype=torch.float64)
+REFERENCE = torch.tensor([0.2, 0.7, 0.1], dtype=torch.float64).log()
+TOKENS = torch.tensor([[0, 1, 2, 0], [1, 2, 2, 1], [2, 0, 1, 0], [1, 1, 0, 2]])
+ACTION = torch.tensor([[0, 1, 1, 0], [0, 1, 1, 1], [0, 1, 0, 1], [0, 0, 1, 0]], dtype=torch.bool)
+REWARD = torch.tensor([1.0, 0.0, 0.5, 0.25], dtype=torch.float64)
+GROUP = torch.tensor([0, 0, 1, 1])
+PER: list[Any] = ["answer", "token", "constant"]
+
+
+def the_batch(**columns: Any) -> Batch:
+    return replace(
+        Batch(tokens=TOKENS, action=ACTION, length=torch.tensor([4, 4, 4, 4]), reward=REWARD, group=GROUP, reward_mean=0.2),
+        ref_logp=REFERENCE[TOKENS],
+        **columns,
+    )
+
+
+def gradient(algorithm: Any, batch: Batch) -> Tensor:
+    """−∇θ of the algorithm's loss: what it climbs."""
+    theta = THETA.clone().requires_grad_()
+    logp = theta.log_softmax(0)[batch.tokens]
+    if batch.old_logp is None:
+        batch = replace(batch, old_logp=logp.detach())
+    batch = replace(batch, advantage=algorithm.advantage(batch))
+    weight = algorithm.weight(batch)
+    new = Outputs(logp=logp, entropy=torch.zeros_like(logp))
+    terms = [t for t in algorithm.loss(new, batch).values() if t.is_floating_point()]
+    torch.stack([weighted_sum(t, weight) for t in terms]).sum().backward()
+    assert theta.grad is not None
+    return -theta.grad
+
+
+def unified(coefficient: Tensor, per: str) -> Tensor:
+    """Σ weight · GC · (e_o − π), with the denominators written out (which constant it is, test_grpo.py says)."""
+    lengths = ACTION.sum(1)
+    constant = 1 / SFT(per="constant").weight(the_batch())[ACTION].max()
+    denominator = {"answer": (4 * lengths)[:, None], "token": lengths.sum(), "constant": constant}[per]
+    directions = torch.eye(3, dtype=torch.float64)[TOKENS] - THETA.softmax(0)
+    return ((coefficient * ACTION / denominator)[..., None] * directions).sum((0, 1))
+
+
+def per_token(values: list[float]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)[:, None].expand(4, 4)
+
+
+def reference_to_policy() -> Tensor:
+    return (REFERENCE - THETA.log_softmax(0)).exp()[TOKENS]
+
+
+def close(found: Tensor, expected: Tensor) -> bool:
+    return torch.allclose(found, expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("per", PER)
+def test_supervised_learning_has_coefficient_one(per):
+    demonstrations = replace(the_batch(), reward=torch.ones(4, dtype=torch.float64))
+    assert close(gradient(SFT(per=per), demonstrations), unified(per_token([1, 1, 1, 1]), per))
+
+
+BASELINES = {
+    "none": [1, 0, 0.5, 0.25],
+    "batch": [0.5625, -0.4375, 0.0625, -0.1875],  # mean .4375
+    "leave-one-out": [1, -1, 0.25, -0.25],
+    "moving": [0.8, -0.2, 0.3, 0.05],  # .2 so far
+}
+
+
+@pytest.mark.parametrize("per", PER)
+@pytest.mark.parametrize("baseline", BASELINES)
+def test_reinforce_has_reward_minus_baseline(baseline, per):
+    algorithm = Reinforce(baseline=baseline, per=per)
+    assert close(gradient(algorithm, the_batch()), unified(per_token(BASELINES[baseline]), per))
+
+
+@pytest.mark.parametrize("per", PER)
+def test_reinforce_with_a_divergence_adds_what_grpo_adds(per):
+    expected = per_token(BASELINES["leave-one-out"]) + 0.04 * (reference_to_policy() - 1)
+    assert close(gradient(Reinforce(beta=0.04, per=per), the_batch()), unified(expected, per))
+
+
+GROUPED = {
+    True: [0.70710678, -0.70710678, 0.70710678, -0.70710678],  # two rewards, ddof 1: ±1/√2 whatever their distance
+    False: [0.5, -0.5, 0.125, -0.125],
+}
+
+
+@pytest.mark.parametrize("per", PER)
+@pytest.mark.parametrize("beta", [0.0, 0.04])
+@pytest.mark.parametrize("standardise", [True, False])
+def test_grpo_on_policy_has_the_advantage_plus_the_pull_to_the_reference(standardise, beta, per):
+    algorithm = GRPO(beta=beta, per=per, standardise=standardise, eps=0.0)
+    expected = per_token(GROUPED[standardise]) + beta * (reference_to_policy() - 1)
+    assert close(gradient(algorithm, the_batch()), unified(expected, per))
+
+
+@pytest.mark.parametrize("per", PER)
+@pytest.mark.parametrize("beta", [0.0, 0.04])
+def test_grpo_off_policy_is_weighed_by_the_ratio_unless_clipped(beta, per):
+    ratio = torch.tensor([[1, 1.1, 1.5, 1], [1, 0.9, 0.5, 1.5], [1, 0.5, 9, 1.15], [1, 9, 0.7, 1]], dtype=torch.float64)
+    # A > 0 in rows 0 and 2: stopped above 1.2; A < 0 in rows 1 and 3: stopped below .8
+    alive = torch.tensor([[1, 1, 0, 1], [1, 1, 0, 1], [1, 1, 0, 1], [1, 1, 0, 1]], dtype=torch.float64)
+    old = THETA.log_softmax(0)[TOKENS] - ratio.log()
+    expected = ratio * alive * per_token(GROUPED[True]) + beta * (reference_to_policy() - 1)
+    assert close(gradient(GRPO(beta=beta, per=per, eps=0.0), the_batch(old_logp=old)), unified(expected, per))
+
+
+def test_grpo_coefficient_where_the_reference_is_twice_as_likely():
+    """A = 1, β = .04, π_ref/π = 2: 1.04."""
+    logp = torch.tensor([[-1.0]], dtype=torch.float64, requires_grad=True)
+    one = torch.ones(1, 1, dtype=torch.float64)
+    batch = replace(the_batch(old_logp=logp.detach(), advantage=one), ref_logp=logp.detach() + torch.tensor(2.0).double().log())
+    terms = GRPO(beta=0.04).loss(Outputs(logp, torch.zeros(1, 1)), batch)
+    torch.stack([t.sum() for t in terms.values() if t.is_floating_point()]).sum().backward()
+    assert logp.grad is not None
+    assert float(-logp.grad) == pytest.approx(1.04, abs=1e-6)
+
+
+def test_grpo_objective_of_opposite_answers_of_unequal_length():
+    """|o₁| = 2 with A = 1 and |o₂| = 4 with A = −1 at ratio 1: J = 0 per answer and −1/3 per token."""
+    action = torch.tensor([[0, 1, 1, 0, 0], [0, 1, 1, 1, 1]], dtype=torch.bool)
+    zeros = torch.zeros(2, 5)
+    batch = Batch(
+        tokens=zeros.long(),
+        action=action,
+        length=torch.tensor([3, 5]),
+        reward=torch.tensor([1.0, -1.0]),
+        group=torch.tensor([0, 0]),
+        old_logp=zeros,
+    )
+    for per, expected in (("answer", 0.0), ("token", -1 / 3)):
+        algorithm = GRPO(per=per, ddof=0, eps=0.0)
+        graded = replace(batch, advantage=algorithm.advantage(batch))
+        policy = algorithm.loss(Outputs(zeros, zeros), graded)["policy"]
+        assert float(-weighted_sum(policy, algorithm.weight(graded))) == pytest.approx(expected)

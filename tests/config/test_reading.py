@@ -1,0 +1,392 @@
+"""Precedence, and every check that needs more than one setting."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from quintet.algorithms.grpo import GRPO
+from quintet.algorithms.supervised import SFT
+from quintet.config import SettingsError, new_evaluation, new_run, read_run, registry
+from quintet.config.flags import split
+from quintet.config.registry import AlgorithmEntry
+from quintet.settings import Run
+from quintet.tasks.maze import MazeTask
+
+RECIPE = """
+task = "maze"
+seed = 1
+[maze]
+size = 4
+[sampling]
+temperature = 0.5
+[[stage]]
+algorithm = "sft"
+steps = 7
+lr = 0.5
+[[stage]]
+algorithm = "grpo"
+clip = [0.1, 0.3]
+epochs = 2
+[small]
+seed = 2
+[small.maze]
+size = 3
+[[small.stage]]
+[[small.stage]]
+epochs = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str, recipe: str | None = None) -> Run:
+    """The run of `quintet train` with these arguments and, if given, this recipe."""
+    if recipe is not None:
+        Path("recipe.toml").write_text(recipe)
+    line = split(arguments, {"small": False})
+    path = Path("recipe.toml") if recipe is not None else None
+    return new_run(path, "small" in line.options, line.words[0] if line.words else None, line.flags, line.problems)
+
+
+def complaints(*arguments: str, recipe: str | None = None) -> list[str]:
+    with pytest.raises(SettingsError) as error:
+        run(*arguments, recipe=recipe)
+    return str(error.value).splitlines()
+
+
+# ---- precedence ------------------------------------------------------------------------------------------------------------
+
+
+def test_recipe_is_in_front_of_defaults():
+    made = run(recipe=RECIPE)
+    assert made.machine.seed == 1
+    assert made.task == MazeTask(size=4)
+    assert made.sampling.temperature == 0.5
+    assert [s.name for s in made.stages] == ["sft", "grpo"]
+    sft, grpo = (s.algorithm for s in made.stages)
+    assert isinstance(sft, SFT)
+    assert isinstance(grpo, GRPO)
+    assert (made.stages[0].steps, made.stages[1].steps) == (7, 100)
+    assert (sft.update.lr, sft.update.warmup, sft.update.schedule) == (0.5, 0.05, "cosine")  # the algorithm's own defaults
+    assert (grpo.clip, grpo.update.epochs, grpo.update.lr) == ((0.1, 0.3), 2, 1e-5)
+
+
+def test_small_is_in_front_of_the_recipe_and_flags_in_front_of_both():
+    made = run("--small", recipe=RECIPE)
+    assert (made.machine.seed, made.task.size, made.stages[1].algorithm.update.epochs) == (2, 3, 3)
+    assert made.stages[0].steps == 7
+    made = run("--small", "--seed", "9", "--size", "5", "--grpo.epochs", "4", recipe=RECIPE)
+    assert (made.machine.seed, made.task.size, made.stages[1].algorithm.update.epochs) == (9, 5, 4)
+    assert run("--seed", "9", recipe=RECIPE).machine.seed == 9
+
+
+def test_algorithm_alone_is_a_run_of_one_stage():
+    made = run("grpo", "--task", "maze", "--steps", "3", "--lr", "1e-3", "--beta", "0.1")
+    (stage,) = made.stages
+    assert (stage.name, stage.steps, stage.algorithm.beta, stage.algorithm.update.lr) == ("grpo", 3, 0.1, 1e-3)
+
+
+def test_algorithm_with_a_recipe_is_that_stage_alone():
+    made = run("grpo", recipe=RECIPE)
+    assert [s.name for s in made.stages] == ["grpo"]
+    assert made.stages[0].algorithm.clip == (0.1, 0.3)
+    assert complaints("reinforce", recipe=RECIPE) == [
+        "train reinforce: recipe.toml has no stage reinforce; its stages are sft, grpo. Name one, or none for all."
+    ]
+
+
+def test_longest_answer_is_the_tasks_unless_somebody_says_otherwise():
+    assert run("grpo", "--task", "maze", "--max-steps", "5").sampling.max_new_tokens == 6
+    assert run("grpo", "--task", "maze", "--max-steps", "5", "--max-new-tokens", "3").sampling.max_new_tokens == 3
+
+
+def test_variant_is_an_algorithm_with_other_defaults(monkeypatch: pytest.MonkeyPatch):
+    entry = AlgorithmEntry("quintet.algorithms.grpo:GRPO", "…", defaults={"standardise": False, "lr": 0.25})
+    monkeypatch.setitem(registry.ALGORITHMS, "dr-grpo", entry)
+    made = run("dr-grpo", "--task", "maze", "--beta", "0.1").stages[0]
+    assert (made.name, made.algorithm.standardise, made.algorithm.update.lr, made.algorithm.beta) == (
+        "dr-grpo",
+        False,
+        0.25,
+        0.1,
+    )
+    assert run("dr-grpo", "--task", "maze", "--standardise").stages[0].algorithm.standardise
+
+
+def test_stages_of_one_algorithm_get_different_names():
+    stages = '[[stage]]\nalgorithm = "grpo"\n' * 2
+    assert [s.name for s in run("--task", "maze", recipe=stages).stages] == ["grpo", "grpo-2"]
+    named = stages + 'name = "polish"\n'
+    assert [s.name for s in run("--task", "maze", recipe=named).stages] == ["grpo", "polish"]
+
+
+@pytest.mark.parametrize("name", ["grpo", "maze", "sampling"])
+def test_name_of_a_stage_is_its_own(name: str):
+    stages = f'[[stage]]\nalgorithm = "grpo"\n[[stage]]\nalgorithm = "grpo"\nname = "{name}"\n'
+    found = complaints("--task", "maze", recipe=stages) if name != "grpo" else None
+    if found is None:  # the first stage, which has no name, makes way
+        assert [s.name for s in run("--task", "maze", recipe=stages).stages] == ["grpo-2", "grpo"]
+    else:
+        assert found == [f'recipe.toml:5: The name "{name}" is taken. Give this stage another.']
+
+
+def test_name_of_a_stage_is_one_word():
+    assert complaints("--task", "maze", recipe='[[stage]]\nalgorithm = "grpo"\nname = "a b"\n') == [
+        'recipe.toml:3: name must be letters, digits, - and _, not "a b".'
+    ]
+
+
+def test_folder_is_named_after_task_stages_and_time_and_is_free():
+    name = run(recipe=RECIPE).machine.out
+    assert name.startswith("runs/maze-sft-grpo-2")
+    Path(name).mkdir(parents=True)
+    assert run(recipe=RECIPE).machine.out != name
+
+
+# ---- every problem at once -------------------------------------------------------------------------------------------------
+
+
+def test_every_problem_is_told_at_once_and_in_order():
+    recipe = """task = "maze"
+sed = 3
+[maze]
+size = 40
+[sampling]
+top_p = 0
+[[stage]]
+algorithm = "grpo"
+lr = "fast"
+group_size = 1
+"""
+    assert complaints("--steps", "0", recipe=recipe) == [
+        'recipe.toml:2: There is no setting sed. Did you mean "seed"?',
+        "recipe.toml:4: size must be a whole number from 3 to 10, not 40.",
+        "recipe.toml:6: top_p must be a number above 0 and at most 1, not 0.",
+        'recipe.toml:9: lr must be a number above 0, not "fast".',
+        "recipe.toml:10: GRPO compares siblings and needs at least 2 answers a prompt; group_size=1. "
+        "Set group_size=8, or choose reinforce.",
+        '--steps: steps must be a whole number of at least 1, not "0".',
+    ]
+
+
+def test_mistake_in_small_is_found_without_small():
+    assert complaints(recipe=RECIPE.replace("epochs = 3", "epochs = 0")) == [
+        "recipe.toml:22: epochs must be a whole number of at least 1, not 0."
+    ]
+    assert complaints("--small", recipe=RECIPE.replace("epochs = 2", "epochs = 0")) == [
+        "recipe.toml:15: epochs must be a whole number of at least 1, not 0."
+    ]
+
+
+def test_mistake_in_a_task_that_is_not_chosen_is_found():
+    assert complaints("--task", "arithmetic", recipe=RECIPE.replace("size = 4", "size = 2")) == [
+        "recipe.toml:5: size must be a whole number from 3 to 10, not 2."
+    ]
+
+
+def test_complaint_that_a_default_brought_about_is_not_made():
+    """size=5 stands in for the wrong one, and nobody wants to hear that 5 is too small for these paths."""
+    assert complaints("grpo", "--task", "maze", "--size", "60", "--min-steps", "30", "--max-steps", "40") == [
+        '--size: size must be a whole number from 3 to 10, not "60".'
+    ]
+
+
+def test_what_is_missing_is_named_once():
+    assert sorted(complaints("--lr", "3", "--size", "3")) == [
+        "No algorithm was named. Write quintet train NAME (sft, reinforce, grpo), or a recipe.",
+        "No task was named. Write --task NAME (maze, arithmetic), or --data FILE.jsonl --reward FILE.py.",
+    ]
+    assert complaints("--task", "maze", recipe="[[stage]]\nlr = 1\n") == [
+        'recipe.toml:2: This stage needs a line such as algorithm = "grpo". There are sft, reinforce, grpo.'
+    ]
+
+
+def test_nearest_algorithm_and_task_are_offered():
+    assert complaints("gropo", "--task", "mase", "--group-size", "3") == [
+        '--task: There is no task "mase". Did you mean "maze"? There are maze, arithmetic, functions.',
+        'train gropo: There is no algorithm "gropo". Did you mean "grpo"? There are sft, reinforce, grpo.',
+    ]
+    assert complaints("--task", "maze", recipe='[[stage]]\nalgorithm = "ppp"\n') == [
+        'recipe.toml:2: There is no algorithm "ppp". There are sft, reinforce, grpo.'
+    ]
+
+
+def test_small_without_a_small_table_is_refused():
+    assert complaints("--small", recipe=RECIPE.partition("[small]")[0]) == [
+        "recipe.toml: There is no [small] table for --small to use."
+    ]
+    assert complaints("grpo", "--small", "--task", "maze") == ["--small: There is no [small] table for --small to use."]
+
+
+# ---- settings that don't go together ---------------------------------------------------------------------------------------
+
+
+def test_group_of_one_is_refused_where_siblings_are_compared():
+    assert complaints("grpo", "--task", "maze", "--group-size", "1") == [
+        "--group-size: GRPO compares siblings and needs at least 2 answers a prompt; group_size=1. "
+        "Set group_size=8, or choose reinforce."
+    ]
+    (found,) = complaints("reinforce", "--task", "maze", "--group-size", "1")
+    assert found.startswith("--group-size: The leave-one-out baseline")
+    assert run("reinforce", "--task", "maze", "--group-size", "1", "--baseline", "moving").stages[0].group_size == 1
+
+
+def test_group_size_is_no_setting_of_what_samples_nothing():
+    assert complaints("sft", "--task", "maze", "--group-size", "4") == [
+        "--group-size: group_size is a setting of reinforce and grpo, not of sft."
+    ]
+
+
+def test_temperature_of_zero_teaches_nothing():
+    (found,) = complaints("grpo", "--task", "maze", "--temperature", "0")
+    assert found.startswith("--temperature: At temperature=0 all answers to a prompt are the same")
+    assert run("sft", "--task", "maze", "--temperature", "0").sampling.temperature == 0
+
+
+def test_empty_stop_text_is_refused():
+    assert complaints("grpo", "--task", "maze", "--stop", '[""]') == [
+        '--stop: stop=[""] would end every answer before it begins. Leave the empty text out.'
+    ]
+
+
+def test_tasks_own_complaint_points_at_the_setting():
+    (found,) = complaints("grpo", "--task", "maze", "--min-steps", "9", "--max-steps", "4")
+    assert found.startswith("--max-steps: size=5 and max_steps=4 leave paths of up to 4 moves, but min_steps=9.")
+
+
+def test_split_without_prompts_is_found_before_the_run():
+    (found,) = complaints("grpo", "--task", "maze", "--test-share", "1")
+    assert found.startswith("--test-share: test_share=1.0 leaves no mazes for train.")
+    (found,) = complaints("grpo", "--task", "maze", "--test-share", "0")
+    assert found.startswith("--test-share: test_share=0.0 leaves no mazes for test.")
+    assert run("grpo", "--task", "maze", "--test-share", "0", "--eval-problems", "0").task.test_share == 0
+
+
+def test_demonstrations_have_to_be_there_for_supervised_training(tmp_path: Path):
+    Path("p.jsonl").write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    Path("r.py").write_text("def reward(completions, **kwargs): return [0.0] * len(completions)\n")
+    (found,) = complaints("sft", "--data", "p.jsonl", "--reward", "r.py")
+    assert 'has no "completion" to learn from' in found
+    assert run("grpo", "--data", "p.jsonl", "--reward", "r.py").task.data == "p.jsonl"
+
+
+def test_preset_is_refused_for_chat_messages():
+    (found,) = complaints("grpo", "--task", "arithmetic", "--instructions")
+    assert found.startswith("[arithmetic]: model=preset:1m has no chat template")
+    assert run("grpo", "--task", "arithmetic", "--instructions", "--model", "owner/model").task.instructions
+
+
+def test_both_files_of_the_functions_task_are_checked_at_once():
+    Path("p.jsonl").write_text('{"prompt": "a"}\nnot json\n{"question": 1}\n')
+    assert complaints("grpo", "--data", "p.jsonl", "--reward", "gone.py") == [
+        "[functions]: p.jsonl:2: this is no JSON: Expecting value in column 1.",
+        '[functions]: p.jsonl:3: a row needs the key "prompt"; this one has question.',
+        f"--reward: There is no file reward=gone.py in {Path.cwd()}. Give a Python file, or FILE.py:NAME.",
+    ]
+
+
+# ---- the machine -----------------------------------------------------------------------------------------------------------
+
+
+def test_preset_that_is_not_there_is_answered_with_those_that_are():
+    (found,) = complaints("grpo", "--task", "maze", "--model", "preset:51m")
+    assert found.startswith("--model: There is no preset model=preset:51m. Did you mean preset:")
+    assert found.endswith("There are preset:1m, preset:5m, preset:50m.")
+
+
+@pytest.mark.parametrize("model", ["./gone", "/gone/model", "a/b/c", "gone/", "~/model", "there/gone"])
+def test_path_without_a_model_is_refused(model: str):
+    Path("there").mkdir()
+    (found,) = complaints("grpo", "--task", "maze", "--model", model)
+    assert found.startswith(f"--model: model={model} is no folder here")
+
+
+@pytest.mark.parametrize("model", ["gpt2", "owner/model"])
+def test_what_may_be_a_hub_id_is_left_to_the_hub(model: str):
+    assert run("grpo", "--task", "maze", "--model", model).machine.model == model
+
+
+def test_folder_without_a_model_in_it_is_refused():
+    Path("empty").mkdir()
+    Path("run/model").mkdir(parents=True)
+    Path("run/model/config.json").touch()
+    Path("file").touch()
+    assert "holds no transformers model" in complaints("grpo", "--task", "maze", "--model", "empty")[0]
+    assert "Its model is in run/model" in complaints("grpo", "--task", "maze", "--model", "run")[0]
+    assert "is a file" in complaints("grpo", "--task", "maze", "--model", "file")[0]
+    assert run("grpo", "--task", "maze", "--model", "run/model").machine.model == "run/model"
+    assert "names no model" in complaints("grpo", "--task", "maze", "--model", "")[0]
+
+
+def test_device_that_is_not_there_is_refused():
+    torch = pytest.importorskip("torch")
+    absent = "mps" if not torch.backends.mps.is_available() else "cuda"
+    assert complaints("grpo", "--task", "maze", "--device", absent) == [
+        f"--device: This machine has no device={absent}. Choose auto or cpu; `quintet doctor` shows what there is."
+    ]
+
+
+def test_folder_that_holds_a_run_is_refused_for_another():
+    Path("old").mkdir()
+    assert run("grpo", "--task", "maze", "--out", "old").machine.out == "old"
+    Path("old/settings.toml").touch()
+    assert complaints("grpo", "--task", "maze", "--out", "old") == [
+        "--out: out=old holds a run already. Go on with it (quintet train --resume old) or choose another folder."
+    ]
+    Path("recipe.toml").write_text(RECIPE.replace("seed = 1", 'seed = 1\nout = "old"'))
+    assert read_run(Path("recipe.toml")).machine.out == "old"  # resuming reads the settings of a run that is there
+
+
+def test_folder_that_cannot_be_made_is_refused():
+    Path("file").touch()
+    assert complaints("grpo", "--task", "maze", "--out", "file") == ["--out: out=file is a file. Choose a folder for the run."]
+    assert complaints("grpo", "--task", "maze", "--out", "file/run")[0].startswith("--out: out=file/run can't be made: ")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_folder_that_may_not_be_written_is_refused(tmp_path: Path):
+    tmp_path.chmod(0o500)
+    found = complaints("grpo", "--task", "maze", "--out", "run")
+    tmp_path.chmod(0o700)
+    assert found[0].startswith("--out: out=run can't be made: you may not write in")
+
+
+def test_checking_makes_nothing():
+    run("grpo", "--task", "maze", "--out", "deep/er/run")
+    assert list(Path().iterdir()) == []
+
+
+# ---- evaluation ------------------------------------------------------------------------------------------------------------
+
+
+def evaluation(*arguments: str, recipe: str | None = None, model: str = "preset:1m"):
+    if recipe is not None:
+        Path("recipe.toml").write_text(recipe)
+    line = split(arguments, {})
+    return new_evaluation(model, Path("recipe.toml") if recipe is not None else None, line.flags, line.problems)
+
+
+def test_evaluation_takes_the_likeliest_token_unless_told_otherwise():
+    task, sampling, machine = evaluation("--task", "maze", "--size", "4", "--threads", "1")
+    assert (task, sampling.temperature, sampling.max_new_tokens) == (MazeTask(size=4), 0, 14)
+    assert (machine.threads, machine.model) == (1, "preset:1m")
+    assert evaluation("--task", "maze", "--temperature", "0.7")[1].temperature == 0.7
+
+
+def test_evaluation_of_a_run_is_as_the_run_evaluates():
+    recipe = RECIPE.replace("seed = 1", "seed = 1\neval_temperature = 0.25\nmicro_batch = 3")
+    task, sampling, machine = evaluation(recipe=recipe)
+    assert (task.size, sampling.temperature, machine.seed, machine.micro_batch) == (4, 0.25, 1, 0)
+    assert evaluation("--size", "6", "--temperature", "1", recipe=recipe)[0].size == 6
+
+
+def test_evaluation_has_no_settings_of_training():
+    with pytest.raises(SettingsError) as error:
+        evaluation("--task", "maze", "--lr", "1", "--micro-batch", "2", model="./gone")
+    assert [str(p).partition(":")[0] for p in error.value.problems] == ["--lr", "--micro-batch", "MODEL"]

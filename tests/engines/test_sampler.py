@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+
+import numpy as np
+import pytest
+import torch
+
+from quintet.data import Needs, Prompt, Rollout, Sampling, Verdict
+from quintet.sources import collate
+from tests.tiny import (
+    ARCHITECTURES,
+    END,
+    VOCABULARY,
+    bigram,
+    chain,
+    learner,
+    policy,
+    sampler,
+    token,
+    tokenizer,
+    tokens,
+)
+
+PROMPTS = [Prompt("a", text="ab?"), Prompt("b", text="h"), Prompt("c", text="cdefgh ab"), Prompt("d", text="!!")]
+"""Of unequal lengths."""
+LONG = Sampling(max_new_tokens=12)
+
+
+def contents(rollouts: Sequence[Rollout]) -> list[tuple[list[int], str]]:
+    return [(r.tokens, r.stop_reason) for r in rollouts]
+
+
+# ---- the distribution is the learner's -------------------------------------------------------------------------------------
+
+DISTRIBUTIONS = {
+    "plain": LONG,
+    "temperature": replace(LONG, temperature=0.6),
+    "top_k": replace(LONG, top_k=3),
+    "top_p": replace(LONG, top_p=0.8),
+    "min_p": replace(LONG, min_p=0.1),
+    "everything": replace(LONG, temperature=1.3, top_k=8, top_p=0.9, min_p=0.05),
+    "greedy": replace(LONG, temperature=0.0),
+}
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+@pytest.mark.parametrize("group_size", [1, 3])
+def test_behaviour_log_probability_is_the_learners(kind, name, group_size):
+    of, sampling = policy(kind), DISTRIBUTIONS[name]
+    rollouts = sampler(of).generate(PROMPTS, group_size, sampling, seed=1)
+    graded = [replace(r, verdict=Verdict(1.0)) for r in rollouts]
+    batch = collate(graded, [i // group_size for i in range(len(graded))])
+    for micro_batch in (0, 1):
+        seen = learner(of, sampling, micro_batch=micro_batch).annotate(batch, Needs(old=True))
+        assert torch.allclose(seen.old_logp[seen.action], seen.behaviour_logp[seen.action], atol=1e-5)
+    assert bool((batch.behaviour_logp[~batch.action] == 0).all())
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_temperature_zero_writes_what_transformers_writes(kind):
+    of = policy(kind)
+    ours = sampler(of).generate(PROMPTS, 1, replace(LONG, temperature=0), seed=0)
+    for prompt, rollout in zip(PROMPTS, ours, strict=True):
+        ids = torch.tensor([tokens(prompt.text or "")])
+        theirs = of.model.generate(ids, do_sample=False, max_new_tokens=12, attention_mask=torch.ones_like(ids))  # type: ignore[operator]
+        assert rollout.tokens == theirs[0].tolist()
+        assert rollout.text == of.tokenizer.decode(theirs[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+def test_frequencies_of_answers_are_the_policys():
+    """A bigram policy: 4096 answers of one token after `?` against the 16 probabilities, χ² below its 10⁻⁴ quantile."""
+    logits = torch.sin(torch.arange(256.0)).view(16, 16) * 1.5
+    rollouts = sampler(bigram(logits), rows=512).generate([Prompt("p", text="?")] * 512, 8, Sampling(max_new_tokens=1), seed=4)
+    counts = np.bincount([r.tokens[-1] for r in rollouts], minlength=16)
+    expected = 4096 * logits[token("?")].softmax(-1).numpy()
+    statistic = float(((counts - expected) ** 2 / expected).sum())
+    spread = 2 / (9 * 15)
+    assert statistic < 15 * (1 - spread + 3.719 * sqrt(spread)) ** 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_bfloat16_log_probabilities_are_near_the_learners(dtype):
+    of = policy()
+    rollouts = sampler(of, dtype=dtype).generate(PROMPTS, 4, LONG, seed=1)
+    batch = collate([replace(r, verdict=Verdict(1.0)) for r in rollouts], [i // 4 for i in range(16)])
+    seen = learner(of, LONG, dtype=dtype).annotate(batch, Needs(old=True))
+    gap = (seen.old_logp - seen.behaviour_logp)[seen.action].abs()
+    assert float(gap.mean()) < (0.1 if dtype == "bfloat16" else 1e-5)
+
+
+# ---- what an answer depends on ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 4, 7, 1024])
+def test_answer_does_not_depend_on_what_else_is_in_the_batch(rows):
+    of = policy(sharpness=0.1)
+    together = sampler(of).generate(PROMPTS, 4, LONG, seed=3, first=10)
+    assert contents(sampler(of, rows=rows).generate(PROMPTS, 4, LONG, seed=3, first=10)) == contents(together)
+    for i, prompt in enumerate(PROMPTS):
+        alone = sampler(of).generate([prompt], 4, LONG, seed=3, first=10 + i)
+        assert contents(alone) == contents(together[4 * i : 4 * i + 4])
+
+
+def test_answer_does_not_depend_on_how_many_siblings_follow():
+    of = policy(sharpness=0.1)
+    few, many = (sampler(of).generate(PROMPTS, n, LONG, seed=3) for n in (2, 5))
+    assert contents(few) == contents([r for i, r in enumerate(many) if i % 5 < 2])
+
+
+def test_answer_depends_on_seed_prompt_number_and_place_in_the_group():
+    of = policy(sharpness=0.1)
+    same = [Prompt("a", text="ab?")] * 2
+    first, second = sampler(of).generate(same, 1, LONG, seed=0)
+    other_seed = sampler(of).generate(same[:1], 1, LONG, seed=1)[0]
+    sibling = sampler(of).generate(same[:1], 2, LONG, seed=0)[1]
+    assert len({tuple(r.tokens) for r in (first, second, other_seed, sibling)}) == 4
+    assert contents(sampler(of).generate(same[:1], 1, LONG, seed=0, first=1)) == contents([second])
+
+
+def test_siblings_are_side_by_side_in_the_order_of_the_prompts():
+    rollouts = sampler(policy()).generate(PROMPTS, 2, LONG, seed=0)
+    assert [r.prompt.id for r in rollouts] == ["a", "a", "b", "b", "c", "c", "d", "d"]
+
+
+def test_no_prompts_no_answers():
+    assert sampler(policy()).generate([], 3, LONG, seed=0) == []
+
+
+def test_sampling_leaves_torchs_generator_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    of = policy(seed=5)
+    torch.set_rng_state(before)
+    sampler(of).generate(PROMPTS, 2, LONG, seed=0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+# ---- how an answer ends ----------------------------------------------------------------------------------------------------
+
+
+def answer(text: str, prompt: str, **how) -> Rollout:
+    return sampler(chain(text)).generate([Prompt("p", text=prompt)], 1, Sampling(**{"max_new_tokens": 9} | how), seed=0)[0]
+
+
+def test_rollout_holds_prompt_and_answer_token_by_token():
+    found = answer("abcd", "da", max_new_tokens=3)
+    assert (found.tokens, found.action) == (tokens("dabcd"), [False, False, True, True, True])
+    assert found.behaviour_logp == pytest.approx([0.0] * 5, abs=1e-5)
+    assert (found.text, found.stop_reason, found.verdict) == ("bcd", "length", None)
+
+
+def test_answer_is_cut_off_at_the_longest_length():
+    found = answer("abcdefgh", "a", max_new_tokens=5)
+    assert (found.text, found.stop_reason, sum(found.action)) == ("bcdef", "length", 5)
+
+
+def test_end_of_text_ends_the_answer_and_is_learned_from_but_not_shown():
+    logits = torch.zeros(16, 16)
+    logits[token("?"), token("a")] = logits[token("a"), token(END)] = 40.0
+    found = sampler(bigram(logits)).generate([Prompt("p", text="?")], 1, LONG, seed=0)[0]
+    assert found.tokens == [*tokens("?a"), token(END)]
+    assert (found.text, found.stop_reason, found.action) == ("a", "eos", [False, True, True])
+
+
+def test_end_of_text_as_the_last_allowed_token_is_an_end_and_no_cut():
+    logits = torch.zeros(16, 16)
+    logits[token("?"), token("a")] = logits[token("a"), token(END)] = 40.0
+    found = sampler(bigram(logits)).generate([Prompt("p", text="?")], 1, Sampling(max_new_tokens=2), seed=0)[0]
+    assert (found.text, found.stop_reason) == ("a", "eos")
+
+
+def test_every_end_token_of_the_generation_settings_ends_an_answer():
+    of = chain("abcd")
+    assert of.model.generation_config is not None
+    of.model.generation_config.eos_token_id = [token("d"), token("h")]
+    found = sampler(of).generate([Prompt("p", text="a")], 1, LONG, seed=0)[0]
+    assert (found.text, found.stop_reason, found.tokens) == ("bc", "eos", tokens("abcd"))
+    assert of.ends == (1, token("d"), token("h"))
+
+
+@pytest.mark.parametrize(
+    ("stop", "text"),
+    [(("d",), "bcd"), (("cd",), "bcd"), (("bcde",), "bcde"), (("zz", "ef", "h"), "bcdef"), (("e\n",), "bcdefgh abc")],
+)
+def test_stop_string_ends_the_answer_and_stays_in_its_text(stop, text):
+    found = answer("abcdefgh ", "a", stop=stop, max_new_tokens=len("bcdefgh abc"))
+    assert found.text == text
+    assert found.stop_reason == ("length" if stop == ("e\n",) else "stop")
+
+
+def test_stop_string_in_the_prompt_stops_nothing():
+    assert answer("abcd", "cda", stop=("cda",), max_new_tokens=2).stop_reason == "length"
+    assert answer("abcd", "c", stop=("cd",), max_new_tokens=2).text == "da"  # its c is the prompt's
+
+
+def test_stop_string_of_many_bytes_is_found():
+    from quintet.models.load import Policy, from_nothing, tokenizer_for
+
+    class Greek:
+        name = "greek"
+
+        def pieces(self) -> list[str]:
+            return ["a"]
+
+    made = from_nothing("1m", tokenizer_for(Greek()), 0)
+    ids = made.tokenizer.encode("aπσa")
+    assert len(ids) == 6
+    assert not sampler(Policy(made.model, made.tokenizer))._stopped(ids[:4], ("πσ",))
+    assert sampler(Policy(made.model, made.tokenizer))._stopped(ids[:5], ("πσ",))
+
+
+def test_answers_that_end_early_leave_the_others_as_they_were():
+    """Endings at different lengths: rows leave the cache one after the other, and who stays is not disturbed."""
+    logits = torch.zeros(16, 16)
+    logits[:, token(END)] = 1.5
+    of = bigram(logits)
+    rollouts = sampler(of).generate(PROMPTS, 8, Sampling(max_new_tokens=30), seed=2)
+    assert len({sum(r.action) for r in rollouts}) > 5
+    for i in (0, 13, 31):
+        alone = sampler(of).generate([PROMPTS[i // 8]], 8, Sampling(max_new_tokens=30), seed=2, first=i // 8)[i % 8]
+        assert contents([alone]) == contents([rollouts[i]])
+    for r in rollouts:
+        ended = [t for t, a in zip(r.tokens, r.action, strict=True) if a and t == token(END)]
+        assert len(ended) == (r.stop_reason == "eos")
+        assert END not in r.text
+
+
+# ---- prompts, weights, broken rows -----------------------------------------------------------------------------------------
+
+
+def test_messages_are_read_through_the_chat_template():
+    of = policy()
+    chatty = replace(of, tokenizer=tokenizer(chat=True))
+    messages = Prompt("m", messages=({"role": "user", "content": "ab"},))
+    (found,) = sampler(chatty).generate([messages], 1, LONG, seed=0)
+    (plain,) = sampler(of).generate([Prompt("p", text="ab!?")], 1, LONG, seed=0)
+    assert found.tokens == plain.tokens
+    with pytest.raises(ValueError, match="no chat template"):
+        sampler(of).generate([messages], 1, LONG, seed=0)
+
+
+def test_rollouts_name_the_policy_version():
+    of = sampler(policy())
+    of.load({}, 7)
+    assert of.generate(PROMPTS[:1], 1, LONG, seed=0)[0].policy_version == 7
+
+
+def test_one_row_that_is_not_finite_leaves_the_others_as_they_were():
+    """A prompt with a token whose embedding is NaN."""
+    of = policy()
+    before = sampler(of).generate(PROMPTS[:3:2], 2, LONG, seed=0)
+    with torch.no_grad():
+        of.model.get_input_embeddings().weight[VOCABULARY.index("\n")] = float("nan")  # type: ignore[union-attr]
+    bad = Prompt("bad", text="a\n")
+    found = sampler(of).generate([PROMPTS[0], PROMPTS[2], bad], 2, LONG, seed=0)
+    assert [r.prompt.id for r in found[4:]] == ["bad", "bad"]
+    assert not np.isfinite(found[4].behaviour_logp).all()
+    clean = [i for i in range(4) if "\n" not in before[i].text]
+    assert contents([found[i] for i in clean]) == contents([before[i] for i in clean])
+    assert clean

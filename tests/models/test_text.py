@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from quintet.data import Prompt
+from quintet.models.text import encode_answer, encode_prompt
+from tests.tiny import END, token, tokenizer, tokens
+
+HELLO = ({"role": "system", "content": "abc"}, {"role": "user", "content": "de"})
+
+
+def test_plain_text_is_encoded_as_it_is():
+    assert encode_prompt(tokenizer(), Prompt("p", text="ab?\n")) == tokens("ab?\n")
+
+
+def test_messages_go_through_the_chat_template_up_to_the_answers_beginning():
+    assert encode_prompt(tokenizer(chat=True), Prompt("p", messages=HELLO)) == tokens("abc!de!?")
+
+
+def test_text_of_a_chat_model_stays_plain():
+    assert encode_prompt(tokenizer(chat=True), Prompt("p", text="ab")) == tokens("ab")
+
+
+def test_messages_without_a_template_are_refused_in_a_sentence():
+    with pytest.raises(ValueError, match=r"Prompt p-7 .* no chat template\. Use plain text"):
+        encode_prompt(tokenizer(), Prompt("p-7", messages=HELLO))
+
+
+@pytest.mark.parametrize("prompt", [Prompt("p-7", text=""), Prompt("p-7")])
+def test_prompt_without_a_token_is_refused_in_a_sentence(prompt):
+    with pytest.raises(ValueError, match=r"Prompt p-7 is empty.* Give it a text"):
+        encode_prompt(tokenizer(), prompt)
+
+
+def test_demonstrated_answer_ends_with_the_end_of_text():
+    assert encode_answer(tokenizer(), "ab") == [*tokens("ab"), token(END)]
+    assert encode_answer(tokenizer(), "") == [token(END)]

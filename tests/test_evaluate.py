@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from math import nan
+from typing import Any
+
+import pytest
+
+from quintet.data import Prompt, Rollout, Sampling, Verdict
+from quintet.evaluate import evaluate, evaluate_model
+from quintet.settings import Machine
+from tests.tiny import Letter, chain, policy, sampler
+
+GREEDY = Sampling(temperature=0, max_new_tokens=2)
+
+
+class Rewarded:
+    """No notion of right and wrong: rewards 0, 1, 2, … and one that does not apply."""
+
+    name = "rewarded"
+
+    def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
+        assert split == "test"
+        return (Prompt(f"p{i}", text="ab") for i in range(start, 6))
+
+    def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        return [Verdict(nan if i == 2 else float(i)) for i, _ in enumerate(rollouts)]
+
+
+def test_score_is_the_share_of_solved_problems_with_its_interval_by_level():
+    """After `e` comes b, elsewhere not: one kind of prompt in three is solved."""
+    found = evaluate(Letter(), sampler(chain("eba ")), GREEDY, 30)
+    assert (found["task"], found["split"], found["n"], found["unit"]) == ("letter", "test", 30, "solved")
+    assert found["score"] == pytest.approx(1 / 3)
+    assert (found["low"], found["high"]) == pytest.approx((0.1923, 0.5122), abs=1e-4)
+    assert {level: (s["n"], s["score"]) for level, s in found["levels"].items()} == {"0": (10, 0), "1": (10, 1), "2": (10, 0)}
+
+
+def test_levels_come_in_the_order_of_the_problems():
+    assert list(evaluate(Letter(), sampler(policy()), GREEDY, 5)["levels"]) == ["0", "1", "2"]
+
+
+def test_mean_reward_is_the_score_where_nothing_is_right_or_wrong():
+    found = evaluate(Rewarded(), sampler(policy()), GREEDY, 100)
+    assert (found["n"], found["unit"], found["levels"]) == (5, "reward", {})
+    assert found["score"] == pytest.approx((0 + 1 + 3 + 4 + 5) / 5)
+    assert found["low"] < found["score"] < found["high"]
+
+
+def test_examples_show_some_answers_of_every_level():
+    found = evaluate(Letter(), sampler(chain("eba ")), GREEDY, 60)["examples"]
+    assert [e["level"] for e in found] == ["0"] * 6 + ["1"] * 6 + ["2"] * 6
+    assert (found[6]["prompt"], found[6]["text"], found[6]["correct"], found[6]["reward"]) == ("??e", "ba", True, 1.0)
+    assert found[6]["picture"] is None
+
+
+def test_two_evaluations_of_one_policy_are_equal_also_when_sampled():
+    of = policy(sharpness=0.1)
+    first, again = (evaluate(Letter(), sampler(of), Sampling(max_new_tokens=4), 20) for _ in range(2))
+    assert first == again
+
+
+@pytest.mark.parametrize(("task", "problems"), [(Letter(), 9), (Rewarded(), 9), (Rewarded(), 1), (Rewarded(), 0)])
+def test_record_is_json(task: Any, problems):
+    """Strictly: a lower end of −∞, as of a single reward, is no JSON number."""
+    json.dumps(evaluate(task, sampler(policy()), GREEDY, problems), allow_nan=False)
+
+
+def test_a_model_is_evaluated_by_its_name(tmp_path):
+    policy().save(tmp_path)
+    found = evaluate_model(str(tmp_path), Letter(), GREEDY, 6, Machine(device="cpu"))
+    assert found == {"model": str(tmp_path), **evaluate(Letter(), sampler(policy()), GREEDY, 6)}
+
+
+def test_only_as_many_problems_as_were_asked_for_are_made():
+    class Counting(Letter):
+        def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
+            return islice(super().prompts(split, start), 7)
+
+    assert evaluate(Counting(), sampler(policy()), GREEDY, 4)["n"] == 4
+    assert evaluate(Counting(), sampler(policy()), GREEDY, 400)["n"] == 7

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from math import nan
+from typing import Any
+
+import pytest
+import torch
+
+from quintet.data import Batch, Prompt, Rollout, Sampling, Verdict
+from quintet.protocols import TaskError
+from quintet.sources import Demonstrations, Online, collate, grade
+from tests.tiny import END, Letter, policy, sampler, token, tokenizer, tokens
+
+
+class Scripted:
+    """A sampler that writes the prompt's and the sibling's numbers."""
+
+    def __init__(self) -> None:
+        self.loaded: list[tuple[Any, int]] = []
+
+    def generate(
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+    ) -> list[Rollout]:
+        return [
+            Rollout(p, [9, first + i, k], [False, True, True], [0.0, -1.0, -2.0], f"{p.id}/{k}", "eos", len(self.loaded))
+            for i, p in enumerate(prompts)
+            for k in range(group_size)
+        ]
+
+    def load(self, weights: Mapping[str, Any], version: int) -> None:
+        self.loaded.append((weights, version))
+
+
+class Graded:
+    """Prompts are numbered; a verdict is worth what `rewards` says in turn."""
+
+    name = "graded"
+
+    def __init__(self, rewards: Any) -> None:
+        self.rewards = rewards
+
+    def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
+        assert split == "train"
+        return (Prompt(f"p{i}", text="?") for i in range(start, 10**9))
+
+    def grade(self, rollouts: Sequence[Rollout]) -> Any:
+        return self.rewards(rollouts)
+
+
+def ones(rollouts: Sequence[Rollout]) -> list[Verdict]:
+    return [Verdict(1.0) for _ in rollouts]
+
+
+def online(rewards: Any = ones, prompts: int = 2, group_size: int = 3) -> Online:
+    return Online(Graded(rewards), Scripted(), Sampling(), prompts, group_size, seed=5)
+
+
+# ---- online ----------------------------------------------------------------------------------------------------------------
+
+
+def test_batch_holds_groups_of_siblings_side_by_side():
+    (batch,) = islice(online(), 1)
+    assert batch.group.tolist() == [0, 0, 0, 1, 1, 1]
+    assert batch.tokens.tolist() == [[9, 0, 0], [9, 0, 1], [9, 0, 2], [9, 1, 0], [9, 1, 1], [9, 1, 2]]
+    assert [r.text for r in batch.rollouts[:4]] == ["p0/0", "p0/1", "p0/2", "p1/0"]
+    assert batch.reward.tolist() == [1.0] * 6
+    assert {"seconds/sample", "seconds/grade"} <= set(batch.measured)
+
+
+def test_cursor_counts_prompts():
+    source = online()
+    second = list(islice(source, 2))[1]
+    assert source.number == 4
+    assert [r.prompt.id for r in second.rollouts] == ["p2"] * 3 + ["p3"] * 3
+    assert second.tokens[0].tolist() == [9, 2, 0]  # the sampler is told where the prompts stand
+
+
+def same(a: Batch, b: Batch) -> bool:
+    columns = ("tokens", "action", "length", "reward", "group", "behaviour_logp")
+    alike = all(torch.equal(getattr(a, c), getattr(b, c)) for c in columns)
+    return alike and (a.reward_mean, a.rollouts) == (b.reward_mean, b.rollouts)
+
+
+def test_restored_source_goes_on_with_the_same_prompts_and_the_same_answers():
+    of = policy(sharpness=0.1)
+
+    def source() -> Online:
+        return Online(Letter(), sampler(of), Sampling(max_new_tokens=6), 3, 4, seed=2)
+
+    straight = list(islice(source(), 5))
+    before, after = source(), source()
+    list(islice(before, 2))
+    after.restore(before.state())
+    assert all(same(a, b) for a, b in zip(islice(after, 3), straight[2:], strict=True))
+    assert not same(straight[1], straight[4])  # else this says nothing
+
+
+def test_new_weights_reach_the_sampler_with_a_version_and_a_restored_sampler_knows_it():
+    class Weights:
+        def weights(self) -> dict[str, int]:
+            return {"w": 1}
+
+    source, again, learner = online(), online(), Weights()
+    source.sync(learner)  # type: ignore[arg-type]
+    source.sync(learner)  # type: ignore[arg-type]
+    assert source.sampler.loaded == [({"w": 1}, 1), ({"w": 1}, 2)]  # type: ignore[attr-defined]
+    again.restore(source.state())
+    assert again.sampler.loaded[-1][1] == 2  # type: ignore[attr-defined]
+    again.sync(learner)  # type: ignore[arg-type]
+    assert again.sampler.loaded[-1][1] == 3  # type: ignore[attr-defined]
+
+
+def rising(rollouts: Sequence[Rollout]) -> list[Verdict]:
+    """Two prompts a step: rewards 10, 20, 30, … from step to step."""
+    return [Verdict(10.0 * (1 + int(r.prompt.id[1:]) // 2)) for r in rollouts]
+
+
+def test_moving_mean_of_rewards_looks_back_only():
+    """0 at first; then 10; then .9 · 10 + .1 · 20 = 11; then .9 · 11 + .1 · 30 = 12.9."""
+    means = [b.reward_mean for b in islice(online(rising), 4)]
+    assert means == pytest.approx([0, 10, 11, 12.9])
+
+
+def test_moving_mean_leaves_out_rewards_that_do_not_apply():
+    source = online(lambda rollouts: [Verdict(nan if i else 4.0) for i, _ in enumerate(rollouts)])
+    assert [b.reward_mean for b in islice(source, 2)] == [0, 4]
+
+
+def test_moving_mean_begins_with_the_first_step_that_has_rewards():
+    """A step without one known reward is no step of reward 0."""
+    source = online(lambda rollouts: [Verdict(nan if r.prompt.id in ("p0", "p1") else 8.0) for r in rollouts])
+    assert [b.reward_mean for b in islice(source, 3)] == [0, 0, 8]
+
+
+def test_numbers_that_the_task_measured_come_along():
+    class Measuring(Graded):
+        def drain_metrics(self) -> dict[str, float]:
+            return {"task/timeouts": 3.0}
+
+    source = Online(Measuring(ones), Scripted(), Sampling(), 1, 1, seed=0)
+    assert next(iter(source)).measured["task/timeouts"] == 3
+
+
+def test_task_without_prompts_is_said_in_a_sentence():
+    class Empty(Graded):
+        def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
+            return iter(())
+
+    with pytest.raises(TaskError, match="graded"):
+        next(iter(Online(Empty(ones), Scripted(), Sampling(), 2, 2, seed=0)))
+
+
+# ---- grading ---------------------------------------------------------------------------------------------------------------
+
+
+def rollouts(n: int = 2) -> list[Rollout]:
+    return Scripted().generate([Prompt("p", text="?")], n, Sampling(), 0)
+
+
+def test_verdicts_come_with_their_rollouts():
+    found = grade(Graded(lambda rs: [Verdict(float(i)) for i, _ in enumerate(rs)]), rollouts(3))
+    assert [(r.text, r.verdict and r.verdict.reward) for r in found] == [("p/0", 0), ("p/1", 1), ("p/2", 2)]
+
+
+def raising(error: Exception) -> Any:
+    def grader(rollouts: Sequence[Rollout]) -> list[Verdict]:
+        raise error
+
+    return grader
+
+
+def test_grader_that_raises_is_named_with_its_error():
+    with pytest.raises(TaskError, match=r"The task graded could not grade its answers: KeyError: 'answer'") as error:
+        grade(Graded(raising(KeyError("answer"))), rollouts())
+    assert isinstance(error.value.__cause__, KeyError)
+
+
+def test_tasks_own_sentence_is_left_as_it_is():
+    with pytest.raises(TaskError, match=r"^reward\.py, line 3: no$"):
+        grade(Graded(raising(TaskError("reward.py, line 3: no"))), rollouts())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit()])
+def test_interruption_is_no_fault_of_the_task(error):
+    with pytest.raises(type(error)):
+        grade(Graded(raising(error)), rollouts())
+
+
+def test_wrong_number_of_verdicts_is_counted():
+    with pytest.raises(TaskError, match="graded returned 1 verdicts for 2 answers"):
+        grade(Graded(lambda rs: [Verdict(1.0)]), rollouts())
+
+
+@pytest.mark.parametrize("nothing", [None, 1.0, [1.0, 0.0]])
+def test_grader_that_returns_something_else_is_named(nothing):
+    """A grader that forgot its `return`, or returns plain numbers."""
+    with pytest.raises(TaskError, match="graded"):
+        collate(grade(Graded(lambda rs: nothing), rollouts()), [0, 0])
+
+
+def test_error_in_grading_leaves_the_cursor_where_it_was():
+    """The run is saved after it and goes on with the very prompts that could not be graded."""
+    broken = online(raising(ValueError("no")))
+    with pytest.raises(TaskError):
+        next(iter(broken))
+    assert broken.state() == online().state()
+
+
+# ---- side by side ------------------------------------------------------------------------------------------------------------
+
+
+def row(ids: list[int], answer: int, reward: float) -> Rollout:
+    action = [False] * (len(ids) - answer) + [True] * answer
+    return Rollout(Prompt("p", text="?"), ids, action, [-float(a) for a in action], "", "eos", 0, Verdict(reward))
+
+
+def test_rows_are_padded_on_the_right():
+    batch = collate([row([5, 6, 7], 1, 1.0), row([5, 8], 1, 0.0)], [0, 0], {"n": 1.0})
+    assert batch.tokens.tolist() == [[5, 6, 7], [5, 8, 0]]
+    assert batch.action.tolist() == [[False, False, True], [False, True, False]]
+    assert batch.length.tolist() == [3, 2]
+    assert batch.behaviour_logp.tolist() == [[0, 0, -1], [0, -1, 0]]
+    assert (batch.tokens.dtype, batch.action.dtype, batch.reward.dtype) == (torch.int64, torch.bool, torch.float32)
+    assert batch.measured == {"n": 1.0}
+
+
+@pytest.mark.parametrize("missing", [nan, float("inf"), -float("inf")])
+def test_row_whose_reward_does_not_apply_keeps_its_place_but_has_nothing_to_learn_from(missing):
+    batch = collate([row([5, 6], 1, missing), row([5, 8], 1, 0.0)], [0, 0])
+    assert batch.action.tolist() == [[False, False], [False, True]]
+    assert len(batch.rollouts) == 2
+    assert batch.rollouts[0].action == [False, True]
+
+
+def test_ungraded_row_has_nothing_to_learn_from():
+    batch = collate([replace(row([5, 6], 1, 0.0), verdict=None)], [0])
+    assert batch.reward.isnan().tolist() == [True]
+    assert not batch.action.any()
+
+
+# ---- demonstrations ----------------------------------------------------------------------------------------------------------
+
+
+def test_page_of_demonstrations_is_a_batch_of_groups_of_one_with_reward_one():
+    (page,) = islice(Demonstrations(Letter(), tokenizer(), per_step=3), 1)
+    assert page.tokens[:, :6].tolist() == [
+        [*tokens("?ab"), token(END), 0, 0],
+        [*tokens("??ebb"), token(END)],
+        tokens("??? bb"),
+    ]
+    assert page.action.sum(1).tolist() == [2, 3, 4]  # the end of text is learned too
+    assert (page.group.tolist(), page.reward.tolist()) == ([0, 1, 2], [1, 1, 1])
+    assert page.behaviour_logp is None
+    assert [r.text for r in page.rollouts] == ["b", "bb", "bbb"]
+
+
+def test_restored_demonstrations_go_on_with_the_next_page():
+    straight = list(islice(Demonstrations(Letter(), tokenizer(), 4), 4))
+    before, after = (Demonstrations(Letter(), tokenizer(), 4) for _ in range(2))
+    list(islice(before, 2))
+    after.restore(before.state())
+    assert [b.rollouts for b in islice(after, 2)] == [b.rollouts for b in straight[2:]]
+
+
+def test_end_of_the_demonstrations_is_said_in_a_sentence():
+    class Few(Letter):
+        def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str]]:
+            return islice(super().demonstrations(split), start, 5)
+
+    source = iter(Demonstrations(Few(), tokenizer(), 4))
+    assert [len(next(source).tokens), len(next(source).tokens)] == [4, 1]
+    with pytest.raises(TaskError, match=r"letter has no demonstrations left\. Fewer steps, or more data"):
+        next(source)

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from quintet.algorithms.grpo import GRPO
+from quintet.algorithms.reinforce import Reinforce
+from quintet.algorithms.supervised import SFT
+from quintet.data import Batch, Needs, Sampling
+from quintet.sources import Demonstrations, Online
+from quintet.train import train
+from quintet.updates import FirstOrder
+from tests.tiny import Letter, batch_of, chance_of_best, learner, policy, sampler, weights_of
+
+
+@dataclass
+class Story:
+    """What happened, in order: a learner, a source, an algorithm, its update and an observer that only take notes."""
+
+    events: list[str] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+    needs: Any = field(default_factory=lambda: Needs(old=True))
+
+    # source
+    def __iter__(self):
+        while True:
+            self.events.append("batch")
+            yield batch_of([("?", "a"), ("?", "b")], [1, 0])
+
+    def sync(self, learner: Any) -> None:
+        self.events.append("sync")
+
+    # learner
+    def annotate(self, batch: Batch, needs: Needs) -> Batch:
+        self.events.append(f"annotate at {batch.progress}")
+        assert needs == Needs(old=True)
+        return replace(batch, old_logp=torch.full(batch.tokens.shape, -1.0))
+
+    # algorithm
+    def advantage(self, batch: Batch) -> Tensor:
+        self.events.append("advantage")
+        return batch.old_logp * 2
+
+    def weight(self, batch: Batch) -> Tensor:
+        self.events.append("weight")
+        return batch.advantage * 3
+
+    def loss(self, new: Any, batch: Batch) -> dict[str, Tensor]:
+        raise AssertionError("nobody asked")
+
+    def update(self, learner: Any, loss: Any, batch: Batch) -> dict[str, float]:
+        self.events.append("update")
+        assert learner is self
+        assert loss == self.loss
+        self.batches.append(batch)
+        return {"loss": float(len(self.batches))}
+
+    # observer
+    def __call__(self, step: int, batch: Batch, stats: dict[str, float]) -> None:
+        self.events.append(f"observe {step}: {stats['loss']}")
+        assert batch is self.batches[-1]
+
+
+def test_a_step_in_order():
+    story: Any = Story()
+    train(story, story, story, [story, story], steps=1)
+    learned = ["batch", "annotate at 0.0", "advantage", "weight", "update", "sync"]
+    assert story.events == [*learned, "observe 0: 1.0", "observe 0: 1.0"]
+
+
+def test_columns_are_made_in_the_order_they_build_on():
+    story: Any = Story()
+    train(story, story, story, [], steps=1)
+    (batch,) = story.batches
+    assert [float(x[0, 0]) for x in (batch.old_logp, batch.advantage, batch.weight)] == [-1, -2, -6]
+
+
+def test_progress_is_the_share_of_the_stage_that_is_done_and_a_resumed_stage_goes_on_with_it():
+    story: Any = Story()
+    train(story, story, story, [], steps=5, first=2)
+    assert [b.progress for b in story.batches] == [0.4, 0.6, 0.8]
+
+
+def test_no_batch_is_made_that_nobody_learns_from():
+    story: Any = Story()
+    train(story, story, story, [], steps=3)
+    assert story.events.count("batch") == 3
+    train(story, story, story, [], steps=3, first=3)
+    assert story.events.count("batch") == 3
+
+
+def test_finite_source_ends_the_stage():
+    story, seen = Story(), []
+    page = batch_of([("?", "a"), ("?", "b")], [1, 0])
+
+    class Page(Story):
+        def __iter__(self):
+            return iter([page, page])
+
+    train(story, story, Page(), [lambda step, batch, stats: seen.append(step)], steps=9)
+    assert seen == [0, 1]
+
+
+# ---- the whole of it -------------------------------------------------------------------------------------------------------
+
+UPDATE = FirstOrder(lr=0.01)
+LEARNERS: dict[str, Any] = {
+    "reinforce": Reinforce(update=UPDATE),
+    "reinforce with a moving baseline": Reinforce(baseline="moving", update=UPDATE),
+    "grpo": GRPO(update=UPDATE),
+    "grpo with kl, epochs and minibatches": GRPO(beta=0.04, update=FirstOrder(lr=0.01, epochs=2, minibatches=2)),
+}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_training_finds_the_best_answer(name, seed):
+    torch.manual_seed(seed)
+    of, sampling = policy(seed=seed, sharpness=0.2), Sampling(max_new_tokens=3)
+    source = Online(Letter(), sampler(of), sampling, prompts_per_step=6, group_size=8, seed=seed)
+    before = chance_of_best(of)
+    train(LEARNERS[name], learner(of, sampling), source, [], steps=40)
+    assert before < 0.2
+    assert chance_of_best(of) > 0.8
+
+
+def test_training_on_demonstrations_finds_the_shown_answer():
+    of = policy(sharpness=0.2)
+    source = Demonstrations(Letter(), of.tokenizer, per_step=6)
+    algorithm: Any = SFT(update=FirstOrder(lr=0.01))
+    train(algorithm, learner(of), source, [], steps=30)
+    assert chance_of_best(of) > 0.9
+
+
+def test_same_seed_same_bits():
+    def weights() -> list[float]:
+        torch.manual_seed(0)
+        of, sampling = policy(sharpness=0.2), Sampling(max_new_tokens=3)
+        source = Online(Letter(), sampler(of), sampling, prompts_per_step=3, group_size=4, seed=0)
+        train(LEARNERS["grpo with kl, epochs and minibatches"], learner(of, sampling), source, [], steps=4)
+        return weights_of(of).tolist()
+
+    assert weights() == weights()
