@@ -49,6 +49,8 @@ class Verdict:
     """Whether the answer solves the problem; None where the task has no such notion (evaluation then averages rewards)."""
     parsed: bool = True
     """Whether an answer in the expected form was found at all; the first-step diagnosis reads it."""
+    logged: Mapping[str, Any] = field(default_factory=dict)
+    """What a reward function wants kept beside the answer (`log_extra`); JSON-able."""
 
 
 @dataclass(frozen=True)

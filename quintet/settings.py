@@ -45,7 +45,8 @@ class Machine:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """auto takes cuda, then mps, then cpu."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the forward and backward passes; the master weights are always float32."""
+    """Arithmetic of the forward and backward passes; the master weights are always float32. On a CPU bfloat16 is usually slower
+    for small models, sampling above all."""
     threads: Whole = 0
     """Threads for tensor operations on the CPU; 0 takes all cores this process may use."""
     micro_batch: Whole = 0

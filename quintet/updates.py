@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -38,6 +38,15 @@ class FirstOrder:
     """Passes over each batch (μ in DeepSeekMath's Algorithm 1)."""
     minibatches: Count = 1
     """Optimiser steps in each pass."""
+
+    def check(self, stage: Any) -> list[str]:
+        """What does not fit in a stage (`settings.Stage`), in sentences."""
+        if self.minibatches <= stage.prompts_per_step:
+            return []
+        return [
+            f"A step's {stage.prompts_per_step} prompts, whose answers stay together, can't be split into "
+            f"minibatches={self.minibatches}. Set minibatches={stage.prompts_per_step} or less, or raise prompts_per_step."
+        ]
 
     @property
     def visits_once(self) -> bool:

@@ -253,8 +253,8 @@ def test_page_of_demonstrations_is_a_batch_of_groups_of_one_with_reward_one():
     ]
     assert page.action.sum(1).tolist() == [2, 3, 4]  # the end of text is learned too
     assert (page.group.tolist(), page.reward.tolist()) == ([0, 1, 2], [1, 1, 1])
-    assert page.behaviour_logp is None
     assert [r.text for r in page.rollouts] == ["b", "bb", "bbb"]
+    assert page.behaviour_logp is None
 
 
 def test_restored_demonstrations_go_on_with_the_next_page():

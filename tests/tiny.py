@@ -212,8 +212,9 @@ class Letter:
         return [Verdict(float(right), {"right": float(right)}, right) for right in found]
 
 
-def chance_of_best(of: Policy, task: Letter = Letter()) -> float:
-    """The probability that an answer earns 1, averaged over the three kinds of prompt."""
+def chance_of_best(of: Policy) -> float:
+    """The probability that an answer to a `Letter` earns 1, averaged over the three kinds of prompt."""
+    task = Letter()
     of.model.eval()
     total = 0.0
     for _, prompt in zip(range(3), task.prompts("test"), strict=False):

@@ -11,4 +11,4 @@ def number_reward(completions, **kwargs):
 
 def correct_reward(completions, answer, **kwargs):
     """1 for the right number and nothing else."""
-    return [float(text.strip() == str(right)) for text, right in zip(completions, answer)]
+    return [float(text.strip() == str(right)) for text, right in zip(completions, answer, strict=True)]

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from quintet.config.describe import Field, Kind
 from quintet.config.draft import Given
 from quintet.config.problems import did_you_mean
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-HOLDS = {
-    "ge": lambda v, n: v >= n,
-    "gt": lambda v, n: v > n,
-    "le": lambda v, n: v <= n,
-    "lt": lambda v, n: v < n,
-}
 
 
 def read_value(given: Given, field: Field) -> Any:
@@ -104,31 +101,34 @@ def _list_from_text(text: str, kind: Kind) -> list[Any]:
 
 
 def _typed(value: Any, kind: Kind) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return _checker(kind).validate_python(value)
+    except ValidationError as error:
+        raise ValueError("too large" if error.errors()[0]["type"] == "int_parsing_size" else "") from None
+
+
+@cache
+def _checker(kind: Kind) -> TypeAdapter[Any]:
+    """pydantic's check of a kind, without conversions: "1" is no number and 1.0 no whole number. It is imported here because
+    help and misspelt names need no values."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_annotation(kind))
+
+
+def _annotation(kind: Kind) -> Any:
+    """The kind as a type that pydantic reads."""
+    from pydantic import Field
+
+    bounds: dict[str, Any] = dict(kind.bounds)
     match kind.base:
         case "tuple":
-            if not isinstance(value, list | tuple) or not (kind.endless or len(value) == len(kind.items)):
-                raise ValueError
-            kinds = kind.items * len(value) if kind.endless else kind.items
-            return tuple(_typed(v, k) for v, k in zip(value, kinds, strict=True))
-        case "choice" if value not in kind.choices or isinstance(value, bool) is not isinstance(kind.choices[0], bool):
-            raise ValueError
-        case "bool" if not isinstance(value, bool):
-            raise ValueError
-        case "str" if not isinstance(value, str):
-            raise ValueError
-        case "int" | "float":
-            return _number(value, kind)
-    return value
-
-
-def _number(value: Any, kind: Kind) -> int | float:
-    accepted = int if kind.base == "int" else (int, float)
-    if isinstance(value, bool) or not isinstance(value, accepted):
-        raise ValueError
-    try:
-        number = value if kind.base == "int" else float(value)
-    except OverflowError:
-        raise ValueError("too large") from None
-    if not math.isfinite(number) or not all(HOLDS[name](number, bound) for name, bound in kind.bounds):
-        raise ValueError
-    return number
+            items = tuple(_annotation(item) for item in kind.items)
+            return tuple[(items[0], ...)] if kind.endless else tuple[items]
+        case "choice":
+            return Literal[kind.choices]
+        case "float":
+            return Annotated[float, Field(strict=True, allow_inf_nan=False, **bounds)]
+    return Annotated[{"int": int, "str": str, "bool": bool}[kind.base], Field(strict=True, **bounds)]

@@ -91,12 +91,17 @@ class Means:
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
         self._counts: dict[str, float] = {}
+        self._largest: dict[str, float] = {}
 
     def add(self, name: str, x: Tensor, mask: Tensor) -> None:
         """Count in the entries of `x` where `mask`."""
         self._sums[name] = self._sums.get(name, 0.0) + float(total(torch.where(mask, x, 0.0)))
         self._counts[name] = self._counts.get(name, 0.0) + float(total(mask))
 
+    def raise_to(self, name: str, x: Tensor, mask: Tensor) -> None:
+        """Keep the largest entry of `x` where `mask`, 0 at least, in place of a mean."""
+        self._largest[name] = max(self._largest.get(name, 0.0), float(torch.where(mask, x, 0.0).max()))
+
     def result(self) -> dict[str, float]:
-        """The mean of each name; 0 where nothing was counted."""
-        return {name: self._sums[name] / max(self._counts[name], 1.0) for name in self._sums}
+        """The mean of each name, 0 where nothing was counted, and the largest entries."""
+        return {name: self._sums[name] / max(self._counts[name], 1.0) for name in self._sums} | self._largest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ def _parts(rollouts: Sequence[Rollout]) -> dict[str, float]:
     for rollout in rollouts:
         for name, value in (rollout.verdict.parts if rollout.verdict else {}).items():
             values.setdefault(name, []).append(value)
-    finite = {name: [v for v in some if v == v] for name, some in values.items()}
+    finite = {name: [v for v in some if isfinite(v)] for name, some in values.items()}
     return {
         f"rewards/{name}/{what}": number
         for name, some in finite.items()
@@ -64,6 +65,7 @@ def rollout_rows(batch: Batch, where: Mapping[str, Any]) -> list[dict[str, Any]]
             "text": r.text,
             "reward": r.verdict.reward if r.verdict else None,
             "parts": dict(r.verdict.parts) if r.verdict else {},
+            "logged": dict(r.verdict.logged) if r.verdict else {},
             "correct": r.verdict.correct if r.verdict else None,
             "advantage": float(batch.advantage[i][batch.action[i]].mean()) if bool(batch.action[i].any()) else 0.0,
             "stop_reason": r.stop_reason,

@@ -68,8 +68,14 @@ class Functions:
         Raises RewardError where a function does, or returns something else than it should."""
         if not rollouts:
             return []
-        said = call_rewards(self._rewards, self._arguments(rollouts), len(rollouts))
-        return [self._verdict({name: values[i] for name, values in said.items()}) for i in range(len(rollouts))]
+        extras: dict[str, list[Any]] = {}
+        said = call_rewards(self._rewards, self._arguments(rollouts, extras), len(rollouts))
+        return [
+            self._verdict(
+                {name: values[i] for name, values in said.items()}, {name: values[i] for name, values in extras.items()}
+            )
+            for i in range(len(rollouts))
+        ]
 
     def texts(self) -> Iterator[str]:
         """Every training prompt and completion, for making a tokenizer."""
@@ -82,12 +88,6 @@ class Functions:
         means = {f"logged/{name}": fmean(values) for name, values in self._logged.items()}
         self._logged.clear()
         return means
-
-    def drain_extras(self) -> dict[str, list[Any]]:
-        """What functions gave to log_extra for the last batch: a value for each completion, by column."""
-        extras = dict(self._extras)
-        self._extras.clear()
-        return extras
 
     def check(self) -> list[str]:
         """What is wrong with the settings and both files, in sentences."""
@@ -181,13 +181,9 @@ class Functions:
     def _logged(self) -> dict[str, list[float]]:
         return {}
 
-    @cached_property
-    def _extras(self) -> dict[str, list[Any]]:
-        return {}
-
-    def _arguments(self, rollouts: Sequence[Rollout]) -> dict[str, Any]:
+    def _arguments(self, rollouts: Sequence[Rollout], extras: dict[str, list[Any]]) -> dict[str, Any]:
+        """What the functions are called with; what they log as columns is put into `extras`."""
         training = rollouts[0].prompt.id.startswith("train-")
-        self._extras.clear()
 
         def log_metric(name: str, value: float) -> None:
             if training:  # an evaluation's numbers would be mixed into the next step's
@@ -196,7 +192,7 @@ class Functions:
         def log_extra(column: str, values: Sequence[Any]) -> None:
             if len(values) != len(rollouts):
                 raise ValueError(f"log_extra({column!r}, …) needs {len(rollouts)} values, one a completion; got {len(values)}")
-            self._extras[str(column)] = list(values)
+            extras[str(column)] = [v if v is None or isinstance(v, str | int | float) else str(v) for v in values]
 
         columns = {name: [r.prompt.truth.get(name) for r in rollouts] for name in self._columns}
         return columns | {
@@ -208,11 +204,11 @@ class Functions:
             "log_metric": log_metric,
         }
 
-    def _verdict(self, said: Mapping[str, float | None]) -> Verdict:
+    def _verdict(self, said: Mapping[str, float | None], logged: Mapping[str, Any]) -> Verdict:
         weights = self.reward_weights or (1.0,) * len(said)
         parts = {name: value for name, value in said.items() if value is not None}
         weighted = [w * value for w, value in zip(weights, said.values(), strict=True) if value is not None]
-        return Verdict(sum(weighted) if weighted else nan, parts)
+        return Verdict(sum(weighted) if weighted else nan, parts, logged=logged)
 
 
 @lru_cache(maxsize=4)

@@ -145,7 +145,8 @@ def test_grpo_objective_of_opposite_answers_of_unequal_length():
         group=torch.tensor([0, 0]),
         old_logp=zeros,
     )
-    for per, expected in (("answer", 0.0), ("token", -1 / 3)):
+    objectives: dict[Any, float] = {"answer": 0.0, "token": -1 / 3}
+    for per, expected in objectives.items():
         algorithm = GRPO(per=per, ddof=0, eps=0.0)
         graded = replace(batch, advantage=algorithm.advantage(batch))
         policy = algorithm.loss(Outputs(zeros, zeros), graded)["policy"]

@@ -28,6 +28,8 @@ NARROWER: dict[str, st.SearchStrategy[Any]] = {
     "stop": st.lists(TEXTS.filter(bool), max_size=3).map(tuple),
     "temperature": st.floats(1e-3, 1e3),
     "group_size": st.integers(2, 10**12),
+    "prompts_per_step": st.integers(8, 10**12),
+    "minibatches": st.integers(1, 8),
     "test_share": st.floats(0.05, 0.9),
     "size": st.integers(3, 5),
     "min_steps": st.just(1),

@@ -90,7 +90,7 @@ def reordered(batch: Batch, order: list[int]) -> Batch:
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("micro_batch", [0, 1, 3])
 def test_gradient_is_that_of_each_row_by_itself(kind, micro_batch):
-    dropout = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0} if kind == "gpt2" else {}
+    dropout: dict[str, Any] = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0} if kind == "gpt2" else {}
     of = policy(kind, **dropout)
     found = learner(of, micro_batch=micro_batch)
     batch = prepared(Reinforce(), found, the_batch())

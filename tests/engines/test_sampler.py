@@ -142,8 +142,9 @@ def test_sampling_leaves_torchs_generator_alone():
 # ---- how an answer ends ----------------------------------------------------------------------------------------------------
 
 
-def answer(text: str, prompt: str, **how) -> Rollout:
-    return sampler(chain(text)).generate([Prompt("p", text=prompt)], 1, Sampling(**{"max_new_tokens": 9} | how), seed=0)[0]
+def answer(text: str, prompt: str, max_new_tokens: int = 9, stop: tuple[str, ...] = ()) -> Rollout:
+    sampling = Sampling(max_new_tokens=max_new_tokens, stop=stop)
+    return sampler(chain(text)).generate([Prompt("p", text=prompt)], 1, sampling, seed=0)[0]
 
 
 def test_rollout_holds_prompt_and_answer_token_by_token():

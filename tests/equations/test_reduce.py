@@ -128,3 +128,10 @@ def test_means_of_pieces_are_the_mean_of_the_whole():
     means.add("a", torch.tensor([6.0]), torch.tensor([True]))
     means.add("b", torch.tensor([float("nan")]), torch.tensor([False]))
     assert means.result() == {"a": 3.0, "b": 0.0}
+
+
+def test_largest_entry_is_kept_beside_the_means():
+    means = Means()
+    means.raise_to("gap", torch.tensor([0.5, 9.0]), torch.tensor([True, False]))
+    means.raise_to("gap", torch.tensor([0.25, 0.125]), torch.tensor([True, True]))
+    assert means.result() == {"gap": 0.5}

@@ -79,7 +79,7 @@ def test_longest_piece_wins():
 def test_vocabulary_of_pieces_is_256_bytes_the_pieces_and_two_specials():
     assert len(MAZE) == 256 + 7 + 2
     assert (MAZE.eos_token, MAZE.pad_token) == ("<|end|>", "<|pad|>")
-    assert len({MAZE.eos_token_id, MAZE.pad_token_id}) == 2
+    assert MAZE.eos_token_id != MAZE.pad_token_id
 
 
 def test_texts_make_a_bpe_whose_frequent_words_are_one_token():
@@ -143,7 +143,7 @@ def test_transformers_reads_a_saved_model_and_writes_the_same_text(saved):
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     for text in ("go up\n", "x", "go go π"):
         ids = tokenizer(text, return_tensors="pt")
-        theirs = model.generate(**ids, do_sample=False, max_new_tokens=8)[0]
+        theirs = model.generate(**ids, do_sample=False, max_new_tokens=8)[0]  # type: ignore[operator, misc]
         (ours,) = sampler(made).generate([Prompt("p", text=text)], 1, GREEDY, seed=0)
         assert ours.tokens == theirs.tolist()
         assert ours.text == tokenizer.decode(theirs[ids["input_ids"].shape[1] :], skip_special_tokens=True)

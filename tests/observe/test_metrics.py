@@ -78,6 +78,7 @@ def test_rollout_row_says_what_was_answered_and_what_it_was_worth():
         "text": "a",
         "reward": 1.0,
         "parts": {"form": 0.5},
+        "logged": {},
         "correct": True,
         "advantage": 0.5,
         "stop_reason": "eos",

@@ -15,7 +15,7 @@ from quintet.engines.embedded.device import precision
 from quintet.engines.embedded.forward import outputs
 from quintet.engines.embedded.optimisers import Optimiser
 from quintet.equations.divergences import kl_k3
-from quintet.equations.reduce import Means, norm, scale_to_norm, weighted_sum
+from quintet.equations.reduce import Means, scale_to_norm, weighted_sum
 from quintet.models.load import Policy
 from quintet.protocols import Loss, State, Stats
 from quintet.updates import FirstOrder
@@ -125,12 +125,11 @@ class EmbeddedLearner:
         """Clip the gradient by norm and take one optimiser step; no step where nothing was visited or it is not finite."""
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         rate = settings.learning_rate(progress)
-        length = norm(gradients)
+        length = scale_to_norm(gradients, settings.max_grad_norm)
         if not gradients or not torch.isfinite(torch.tensor(length)):
             return {"grad_norm": length, "learning_rate": rate, "skipped_updates": 1.0}
         if self.optimiser is None:
             self.optimiser = Optimiser(self.model, settings)
-        scale_to_norm(gradients, settings.max_grad_norm)
         self.optimiser.step(rate)
         return {"grad_norm": length, "learning_rate": rate, "skipped_updates": 0.0}
 
@@ -185,5 +184,6 @@ def _watch(means: Means, new: Outputs, part: Batch, seen: Tensor) -> None:
     if part.behaviour_logp is not None:
         gap = (logp - part.behaviour_logp).abs()
         means.add("logp_gap/mean", gap, seen)
+        means.raise_to("logp_gap/max", gap, seen)
     if part.ref_logp is not None:
         means.add("kl", kl_k3(logp, part.ref_logp), seen)
