@@ -104,6 +104,7 @@ class _Session:
     # ---- the run ---------------------------------------------------------------------------------------------------
 
     def go(self, place: Path | None) -> dict[str, Any]:
+        """From the checkpoint at `place`, or from the start, to the end; the run's summary."""
         began = time.monotonic()
         with self.console, _disk(self.folder), _Interrupt() as interrupt:
             self.policy = load(str(place / "model") if place else self.run.machine.model, self.run.task, self.run.machine.seed)

@@ -86,7 +86,8 @@ def results(folder: Path) -> dict[str, object]:
         return [{k: v for k, v in json.loads(line).items() if not k.startswith(TIMINGS)} for line in lines]
 
     weights = (folder / "model" / "model.safetensors").read_bytes()
-    return {"weights": hashlib.sha256(weights).hexdigest()} | {n: rows(n) for n in ("metrics", "rollouts", "evaluations")}
+    found: dict[str, object] = {n: rows(n) for n in ("metrics", "rollouts", "evaluations")}
+    return {**found, "weights": hashlib.sha256(weights).hexdigest()}
 
 
 @pytest.fixture(scope="module")
