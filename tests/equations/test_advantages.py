@@ -122,6 +122,14 @@ def test_group_of_unknown_rewards_has_zero_advantage_and_no_signal():
     assert float(groups_without_signal(rewards, groups)) == 0.5
 
 
+@pytest.mark.parametrize("reward", [0.1, -0.1])
+def test_known_rewards_that_are_equal_teach_nothing_beside_unknown_ones(reward):
+    rewards = torch.tensor([reward, nan, reward, reward])
+    for advantage in (group_standardised(rewards, ONE), group_centred(rewards, ONE), leave_one_out(rewards, ONE)):
+        assert advantage.tolist() == [0.0] * 4
+    assert float(groups_without_signal(rewards, ONE)) == pytest.approx(1)
+
+
 def test_one_known_reward_in_a_group_teaches_nothing():
     rewards = torch.tensor([1.0, nan, nan, nan])
     for advantage in (group_standardised(rewards, ONE), group_centred(rewards, ONE), leave_one_out(rewards, ONE)):

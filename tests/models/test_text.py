@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from tokenizers.processors import TemplateProcessing
 
 from quintet.data import Prompt
 from quintet.models.text import encode_answer, encode_prompt
@@ -35,3 +36,10 @@ def test_prompt_without_a_token_is_refused_in_a_sentence(prompt):
 def test_demonstrated_answer_ends_with_the_end_of_text():
     assert encode_answer(tokenizer(), "ab") == [*tokens("ab"), token(END)]
     assert encode_answer(tokenizer(), "") == [token(END)]
+
+
+def test_tokenizers_beginning_goes_before_the_prompt_and_not_into_the_answer():
+    made = tokenizer()
+    made.backend_tokenizer.post_processor = TemplateProcessing(single="! $A", special_tokens=[("!", token("!"))])
+    assert encode_prompt(made, Prompt("p", text="ab")) == tokens("!ab")
+    assert encode_answer(made, "ab") == [*tokens("ab"), token(END)]
