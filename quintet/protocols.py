@@ -27,7 +27,8 @@ class TaskError(ValueError):
 class Task(Protocol):
     """Where prompts come from and what an answer is worth."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
         """Prompts of `train` (endless) or `test` from number `start` on. The same arguments give the same prompts, so a
@@ -42,7 +43,8 @@ class Task(Protocol):
 class Teacher(Protocol):
     """A task that can also show how it is done: what supervised training learns from."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str]]:
         """Prompts with a right answer each, from number `start` on; endless for `train`."""
@@ -90,7 +92,7 @@ class Learner(Protocol):
     def weights(self) -> Mapping[str, Tensor]: ...
 
     def state(self) -> State:
-        """Everything the learner needs to go on bit for bit."""
+        """Everything the learner needs to go on bit for bit: live tensors, to be written down before the next step."""
         ...
 
     def restore(self, state: State, settings: Any) -> None:
@@ -127,15 +129,15 @@ class Algorithm(Protocol):
     @property
     def update(self) -> Update: ...
 
-    def advantage(self, batch: Batch) -> Tensor:
+    def advantage(self, batch: Batch, /) -> Tensor:
         """[B, T]: how much better than expected each token turned out to be."""
         ...
 
-    def weight(self, batch: Batch) -> Tensor:
+    def weight(self, batch: Batch, /) -> Tensor:
         """[B, T]: what each token counts, the denominators of the whole batch included."""
         ...
 
-    def loss(self, new: Outputs, batch: Batch) -> Terms: ...
+    def loss(self, new: Outputs, batch: Batch, /) -> Terms: ...
 
 
 class Observer(Protocol):

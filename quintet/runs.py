@@ -53,6 +53,8 @@ class Position:
     """Steps done in the whole run."""
     tokens: int = 0
     """Tokens that were learned from or sampled, prompts included."""
+    used: dict[str, int] = field(default_factory=lambda: {"demonstrations": 0, "prompts": 0})
+    """How many of the task's demonstrations and prompts earlier stages used: a later stage goes on behind them."""
     learner: dict[str, Any] | None = None
     source: dict[str, Any] | None = None
     lengths: dict[str, int] = field(default_factory=dict)
@@ -142,7 +144,12 @@ class _Session:
         except TaskError as error:  # raised between two steps: what was learned so far is whole
             self._save(learner, source)
             raise RunError(f"{error} Step {self.position.total} is saved; {self._how_to_resume()}") from error
-        self.position = Position(stage=self.position.stage + 1, total=self.position.total, tokens=self.position.tokens)
+        self.position = Position(
+            stage=self.position.stage + 1,
+            total=self.position.total,
+            tokens=self.position.tokens,
+            used={**self.position.used, _kind(stage): source.number},
+        )
         self._save(None, None)
         self._stop_if_asked(interrupt)
 
@@ -169,17 +176,14 @@ class _Session:
         sampling = Sampling() if stage.supervised else self.run.sampling
         return EmbeddedLearner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype)
 
-    def _source(self, stage: Stage) -> Source:
+    def _source(self, stage: Stage) -> Online | Demonstrations:
         if stage.supervised:
-            return Demonstrations(self.run.task, self.policy.tokenizer, stage.prompts_per_step)
-        return Online(
-            self.run.task,
-            self.sampler,
-            self.run.sampling,
-            stage.prompts_per_step,
-            stage.group_size,
-            self.run.machine.seed,
-        )
+            source = Demonstrations(self.run.task, self.policy.tokenizer, stage.prompts_per_step)
+        else:
+            seed = self.run.machine.seed
+            source = Online(self.run.task, self.sampler, self.run.sampling, stage.prompts_per_step, stage.group_size, seed)
+        source.number = self.position.used[_kind(stage)]
+        return source
 
     # ---- what it writes --------------------------------------------------------------------------------------------
 
@@ -253,6 +257,10 @@ class _Session:
             "seconds": round(seconds, 1),
             "evaluations": [{k: v for k, v in e.items() if k != "examples"} for e in evaluations],
         }
+
+
+def _kind(stage: Stage) -> str:
+    return "demonstrations" if stage.supervised else "prompts"
 
 
 class _Clock:

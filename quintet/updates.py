@@ -13,6 +13,9 @@ from quintet.data import Batch, select
 from quintet.knobs import Count, Fraction, NonNegative, Positive
 from quintet.protocols import Learner, Loss, Stats
 
+COUNTS = ("nonfinite_answers", "skipped_updates")
+"""Stats that are numbers of things, and are added up over the parts of a batch."""
+
 
 @dataclass(frozen=True)
 class FirstOrder:
@@ -63,11 +66,11 @@ class FirstOrder:
         return self.lr * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * along)))
 
     def __call__(self, learner: Learner, loss: Loss, batch: Batch) -> Stats:
-        """Learn from `batch`; the mean of every part's stats."""
+        """Learn from `batch`; the mean of every part's stats, the sum of what they counted."""
         parts = [learner.gradient(loss, part) | learner.apply(self, batch.progress) for part in self.parts(batch)]
         keys = dict.fromkeys(key for part in parts for key in part)
         found = {key: [part[key] for part in parts if key in part] for key in keys}  # a part without signal has few stats
-        return {key: sum(values) / len(values) for key, values in found.items()}
+        return {key: sum(values) / (1 if key in COUNTS else len(values)) for key, values in found.items()}
 
     def parts(self, batch: Batch) -> Iterator[Batch]:
         """Shuffled minibatches. A part's weights are scaled up by the number of parts, so that its gradient is an
@@ -75,7 +78,7 @@ class FirstOrder:
         if self.minibatches == 1:
             yield from (batch for _ in range(self.epochs))
             return
-        groups = torch.randperm(int(batch.group.max()) + 1)  # siblings stay together: a pair must not be separated
+        groups = batch.group.unique().cpu()  # siblings stay together: a pair must not be separated
         for _ in range(self.epochs):
             for chosen in groups[torch.randperm(len(groups))].chunk(self.minibatches):
                 rows = torch.isin(batch.group, chosen.to(batch.group.device)).nonzero()[:, 0]

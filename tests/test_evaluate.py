@@ -10,6 +10,7 @@ import pytest
 
 from quintet.data import Prompt, Rollout, Sampling, Verdict
 from quintet.evaluate import evaluate, evaluate_model
+from quintet.observe.journal import Journal
 from quintet.settings import Machine
 from tests.tiny import Letter, chain, policy, sampler
 
@@ -67,9 +68,17 @@ def test_two_evaluations_of_one_policy_are_equal_also_when_sampled():
 
 
 @pytest.mark.parametrize(("task", "problems"), [(Letter(), 9), (Rewarded(), 9), (Rewarded(), 1), (Rewarded(), 0)])
-def test_record_is_json(task: Any, problems):
-    """Strictly: a lower end of −∞, as of a single reward, is no JSON number."""
-    json.dumps(evaluate(task, sampler(policy()), GREEDY, problems), allow_nan=False)
+def test_record_can_be_written_down_whatever_it_lacks(task: Any, problems, tmp_path):
+    """A reward that does not apply, one reward without an interval, no reward at all: null in strict JSON."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    found = evaluate(task, sampler(policy()), GREEDY, problems)
+    Journal(tmp_path).append("evaluations", found)
+    written = json.loads((tmp_path / "evaluations.jsonl").read_text(), parse_constant=refuse)
+    assert (written["n"], written["score"]) == (found["n"], found["score"])
+    assert (written["low"] is None) == (found["n"] < 2)
 
 
 def test_a_model_is_evaluated_by_its_name(tmp_path):

@@ -70,6 +70,14 @@ def test_finished_run_leaves_a_folder_that_plain_transformers_reads(tmp_path: Pa
     }  # fmt: skip
 
 
+def test_second_stage_goes_on_behind_the_prompts_of_the_first(tmp_path: Path):
+    path = Path(recipe(tmp_path, steps=2))
+    path.write_text(path.read_text() + '[[stage]]\nalgorithm = "reinforce"\nsteps = 1\nprompts_per_step = 2\ngroup_size = 2\n')
+    assert train("--recipe", str(path)).returncode == 0
+    lines = (tmp_path / "run" / "rollouts.jsonl").read_text().splitlines()
+    assert list(dict.fromkeys(json.loads(line)["prompt_id"] for line in lines)) == [f"maze-train-{i}" for i in range(6)]
+
+
 def test_ctrl_c_saves_and_says_how_to_resume(tmp_path: Path):
     path = recipe(tmp_path, steps=10_000)
     command = [sys.executable, "-m", "quintet.cli", "train", "--recipe", path]

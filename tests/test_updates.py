@@ -106,6 +106,15 @@ def test_mean_of_the_parts_gradients_is_the_whole_batchs(per, minibatches):
     assert distance(summed / len(parts), whole) < 1e-5
 
 
+def test_group_numbers_of_parts_are_only_names():
+    """Groups may have been left out: 3 and 40 are two groups, not forty-one."""
+    batch = six_groups()
+    batch = replace(batch, group=torch.tensor([3] * 6 + [40] * 6), weight=torch.ones(12, 1))
+    parts = list(FirstOrder(minibatches=2).parts(batch))
+    assert sorted(part.group.tolist() for part in parts) == [[3] * 6, [40] * 6]
+    assert [float(part.weight[0, 0]) for part in parts] == [2, 2]
+
+
 def test_groups_that_divide_unevenly_still_count_alike_on_average():
     """Six groups in chunks of 2, 2, 2 and of 4, 2: a group's weight times its chance to be in a part stays 1."""
     batch = replace(six_groups(), weight=torch.ones(12, 1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from quintet.equations.reduce import group_sums, masked_mean
+from quintet.equations.reduce import group_sums, masked_mean, total
 
 
 def on_tokens(advantage: Tensor, action: Tensor) -> Tensor:
@@ -77,9 +77,8 @@ def batch_centred(reward: Tensor) -> Tensor:
 
 def groups_without_signal(reward: Tensor, group: Tensor) -> Tensor:
     """[] the share of groups whose known rewards are all equal: they teach a group-relative algorithm nothing."""
-    equal = (_spread(reward, group) == 0).to(torch.float64)
-    size = group_sums(torch.ones_like(reward), group)
-    return (equal / size).sum() / (1 / size).sum().clamp(min=1e-12)
+    equal = _spread(reward, group) == 0
+    return total(group[equal].unique() >= 0) / total(group.unique() >= 0).clamp(min=1)
 
 
 def _spread(reward: Tensor, group: Tensor) -> Tensor:

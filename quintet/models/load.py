@@ -67,6 +67,8 @@ def load(name: str, task: Any, seed: int = 0) -> Policy:
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
+        if "/" in name and not Path(name).exists() and name.count("/") != 1:
+            reason = "there is no such folder."
         raise ValueError(
             f"No causal language model could be loaded from {name!r}: {reason} "
             f"Give a transformers folder, a hub id, or one of {', '.join('preset:' + p for p in PRESETS)}."

@@ -17,7 +17,7 @@ from quintet.models.logprobs import selected
 
 
 def outputs(model: nn.Module, batch: Batch, sampling: Sampling) -> Outputs:
-    """Log-probabilities and entropies, [B, T], of the tokens behind each row's prompt; 0 elsewhere."""
+    """Log-probabilities and entropies, [B, T], of the tokens behind each row's prompt; elsewhere they mean nothing."""
     first = _first_action(batch)
     leaders = _leaders(batch, first)
     return (

@@ -40,8 +40,9 @@ class EmbeddedLearner:
 
     def annotate(self, batch: Batch, needs: Needs) -> Batch:
         """The batch on this device, with the columns that `needs` names."""
-        if needs.critic:
-            raise ValueError("The embedded engine holds no critic yet; choose an algorithm that needs none: reinforce or grpo.")
+        if needs.critic or needs.pairs:
+            missing = "holds no critic" if needs.critic else "keeps no pairs together"
+            raise ValueError(f"The embedded engine {missing} yet; choose an algorithm that needs none: reinforce or grpo.")
         moved = {f.name: getattr(batch, f.name) for f in fields(batch)}
         batch = replace(batch, **{k: v.to(self.device) for k, v in moved.items() if isinstance(v, Tensor)})
         if needs.reference and self.reference is None:
