@@ -44,12 +44,12 @@ def shared(model: nn.Module, batch: Batch, first: Tensor, leaders: Tensor, sampl
     opening = model(
         input_ids=prompts, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
     ).logits  # [P, 1, V] says what the first token of each answer may be
-    cache.batch_select_indices(group)
+    _give_to(cache, group)
 
     columns = first[:, None] + torch.arange(int((batch.length - first).max()), device=first.device)
     columns = columns.clamp(max=batch.tokens.shape[1] - 1)
     answers = batch.tokens.gather(1, columns)
-    logits = opening[group]
+    logits = opening.index_select(0, group)
     if answers.shape[1] > 1:
         rest = model(
             input_ids=answers[:, :-1],
@@ -65,6 +65,14 @@ def shared(model: nn.Module, batch: Batch, first: Tensor, leaders: Tensor, sampl
     )  # clamped columns repeat the last
     zeros = torch.zeros(batch.tokens.shape, device=logp.device)
     return Outputs(*(zeros.scatter_add(1, columns, torch.where(inside, x, 0.0)) for x in (logp, entropy)))
+
+
+def _give_to(cache: DynamicCache, group: Tensor) -> None:
+    """Each row its prompt's keys and values. By `index_select`: the gradient of plain indexing adds up siblings in whatever
+    order the threads come, and a resumed run would not repeat the bits."""
+    for layer in cache.layers:
+        layer.keys = layer.keys.index_select(0, group)  # type: ignore[union-attr]
+        layer.values = layer.values.index_select(0, group)  # type: ignore[union-attr]
 
 
 def _first_action(batch: Batch) -> Tensor:
