@@ -135,6 +135,7 @@ class Resolver:
             self.complain(where, f'The name "{name}" is taken. Give this stage another.')
 
     def algorithm(self, section: Section) -> str | None:
+        """The name of a stage's algorithm; None, with a complaint, where it has none that is known."""
         name, there = algorithm_of(section), ", ".join(registry.ALGORITHMS)
         if "algorithm" not in section:
             where = next((g.where for g in section.values()), "")
