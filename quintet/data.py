@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 StopReason = Literal["eos", "stop", "length"]
 
-_ABSENT: Any = None
+ABSENT: Any = None
 """A column nobody asked for. Its type stays Tensor: an algorithm reads only the columns it named in its `Needs`."""
 
 
@@ -51,6 +51,8 @@ class Verdict:
     """Whether an answer in the expected form was found at all; the first-step diagnosis reads it."""
     logged: Mapping[str, Any] = field(default_factory=dict)
     """What a reward function wants kept beside the answer (`log_extra`); JSON-able."""
+    steps: tuple[tuple[int, float], ...] = ()
+    """For process supervision: (characters of the answer up to the step's end, the step's reward), in order."""
 
 
 @dataclass(frozen=True)
@@ -105,21 +107,29 @@ class Batch:
     """[B] float; NaN where the reward does not apply."""
     group: Tensor
     """[B] int64: rows with the same number answer the same prompt; siblings are neighbours."""
-    behaviour_logp: Tensor = _ABSENT
-    old_logp: Tensor = _ABSENT
+    behaviour_logp: Tensor = ABSENT
+    old_logp: Tensor = ABSENT
     """[B, T] under the policy the update starts from. None: the batch is on-policy, and a pass's own log-probabilities
     (detached) stand in, so that the ratio is exactly 1."""
-    ref_logp: Tensor = _ABSENT
-    value: Tensor = _ABSENT
-    advantage: Tensor = _ABSENT
+    ref_logp: Tensor = ABSENT
+    entropy: Tensor = ABSENT
+    """[B, T] of the policy the update starts from, in nats."""
+    value: Tensor = ABSENT
+    """[B, T]: what the critic expects of an answer before it has seen token t."""
+    step_reward: Tensor = ABSENT
+    """[B, T]: the reward of the step that ends at token t; NaN where none does. Absent where the task judges no steps."""
+    truncated: Tensor = ABSENT
+    """[B] bool: the answer was cut off at its longest."""
+    advantage: Tensor = ABSENT
     """[B, T]; 0 outside the answers."""
-    weight: Tensor = _ABSENT
+    weight: Tensor = ABSENT
     """[B, T]: what each token's loss term counts, with the denominators of the *whole* batch already in it
     (`equations.reduce.token_weights`), so that splitting the batch changes nothing."""
     longest: int = 0
     """The longest answer that could have been given, in tokens (`Sampling.max_new_tokens`); 0 where nobody says."""
-    reward_mean: float = 0.0
-    """Moving mean of the rewards of earlier steps, for baselines that look back."""
+    notes: Mapping[str, float] = field(default_factory=dict)
+    """What the algorithm noted after the step before (`Algorithm.notes`): a baseline that looks back, a coefficient that
+    adapts. Empty in a stage's first step."""
     progress: float = 0.0
     """Share of the stage that is done, 0 to 1; schedules read it."""
     rollouts: tuple[Rollout, ...] = ()
@@ -130,28 +140,52 @@ class Batch:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a forward pass says about the tokens of a batch; each [B, T], in nats, under the batch's `Sampling`."""
+    """What a forward pass says about the tokens of a batch; what was not asked for is None."""
 
-    logp: Tensor
-    entropy: Tensor
-    value: Tensor = _ABSENT
+    logp: Tensor = ABSENT
+    """[B, T] in nats, under the batch's `Sampling`."""
+    entropy: Tensor = ABSENT
+    """[B, T] in nats."""
+    value: Tensor = ABSENT
+    """[B, T]: the critic's, before it has seen token t."""
+    score: Tensor = ABSENT
+    """[B, 1]: the reward model's, of the whole answer."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number about tokens [B, T] or answers [B, 1] that a loss computes on its way. Its mean becomes a metric; it is no part
+    of the loss."""
+
+    value: Tensor
+
+
+Network = Literal["policy", "critic", "score"]
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What an algorithm asks for: where its batches come from, and the columns that the learner adds before its step."""
+    """What an algorithm asks for: where its batches come from, and what the learner adds to them before its step."""
 
-    demonstrations: bool = False
-    """Right answers that are shown, instead of answers that are sampled and graded."""
+    source: Literal["answers", "demonstrations", "preferences"] = "answers"
+    """Answers that are sampled and graded; right answers that are shown; pairs of a preferred and a rejected answer."""
+    frozen_sampler: bool = False
+    """Answers come from the policy as it was when the stage began, not as it is now."""
+    resample: int = 0
+    """How often a step may sample further prompts in place of those whose answers all earned the same."""
 
     old: bool = False
-    """`old_logp`: wanted when a batch is visited more than once."""
+    """`old_logp`: wanted when a batch is visited more than once, or when an advantage depends on it."""
+    entropy: bool = False
+    """`entropy`, from the same pass as `old_logp`."""
     reference: bool = False
     """`ref_logp`, from a frozen copy of the policy as it was when the stage began."""
-    critic: bool = False
-    """`value`, from a critic."""
+    critic: Literal["none", "separate", "head"] = "none"
+    """`value`: from a network of its own, or from a head on the policy's trunk."""
+    score: bool = False
+    """It trains a reward model, and leaves the policy alone."""
     pairs: bool = False
-    """Rows come in pairs (preferred, rejected) that a micro-batch must not separate."""
+    """The loss compares siblings, so a micro-batch must not separate them."""
 
 
 def select(batch: Batch, rows: Tensor) -> Batch:

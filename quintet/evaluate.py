@@ -9,11 +9,14 @@ from math import isfinite
 from statistics import fmean
 from typing import Any
 
-from quintet.data import Rollout, Sampling
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from quintet.data import Needs, Rollout, Sampling
 from quintet.intervals import of_mean, wilson
-from quintet.protocols import Sampler, Task
+from quintet.protocols import Preferences, Sampler, Task
 from quintet.settings import Machine
-from quintet.sources import grade
+from quintet.sources import grade, pairs_batch
 
 EXAMPLES_PER_LEVEL = 6
 SEED = 20240205  # the same for every evaluation, so that two models answer the same problems with the same random numbers
@@ -48,6 +51,22 @@ def evaluate_model(model: str, task: Task, sampling: Sampling, problems: int, ma
     policy = load(model, task, machine.seed)
     policy.model.to(device)  # type: ignore[arg-type]
     return {"model": model, **evaluate(task, EmbeddedSampler(policy, device, machine.dtype), sampling, problems)}
+
+
+@torch.no_grad()
+def evaluate_pairs(task: Preferences, learner: Any, tokenizer: PreTrainedTokenizerBase, pairs: int) -> dict[str, Any]:
+    """How many of the first `pairs` of the test split a learner's reward model ranks right, with a 95 % Wilson interval."""
+    right, number = 0, 0
+    for start in range(0, pairs, 64):
+        page = list(islice(task.preferences("test", start), min(64, pairs - start)))
+        if not page:
+            break
+        batch = learner.annotate(pairs_batch(page, tokenizer), Needs(score=True, pairs=True))
+        said = learner.scores(batch)
+        right += int((said[0::2] > said[1::2]).sum())
+        number += len(page)
+    low, high = wilson(right, number)
+    return {"task": task.name, "split": "test", "n": number, "score": right / max(1, number), "low": low, "high": high}
 
 
 def _score(answers: Sequence[Rollout]) -> dict[str, Any]:

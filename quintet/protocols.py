@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from quintet.data import Batch, Needs, Outputs, Prompt, Rollout, Sampling, Verdict
+from quintet.data import Batch, Fact, Needs, Network, Outputs, Prompt, Rollout, Sampling, Verdict
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Terms = Mapping[str, "Tensor"]
+Terms = Mapping[str, "Tensor | Fact"]
 """By name, unreduced, each broadcastable to [B, T]. A float is a term of the loss: its weighted sum is added up and becomes
-the metric `loss/NAME`. A bool is a fact about tokens: its share of the visited tokens becomes the metric NAME."""
+the metric `loss/NAME`. A bool is a fact about tokens: its share of the visited tokens becomes the metric NAME. A `Fact` is a
+number whose mean over them does."""
 Loss = Callable[[Outputs, Batch], Terms]
 Stats = dict[str, float]
 State = dict[str, Any]
@@ -51,6 +52,17 @@ class Teacher(Protocol):
         ...
 
 
+class Preferences(Protocol):
+    """A task that can also show which of two answers is better: what offline DPO and reward models learn from."""
+
+    @property
+    def name(self) -> str: ...
+
+    def preferences(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str, str]]:
+        """Prompts with a preferred and a rejected answer each, from number `start` on; endless for `train`."""
+        ...
+
+
 class Sampler(Protocol):
     """Draws answers from the policy."""
 
@@ -67,17 +79,21 @@ class Sampler(Protocol):
 
 
 class Learner(Protocol):
-    """Holds the parameters being trained."""
+    """Holds the parameters being trained: the policy's and, where an algorithm needs them, a critic's or reward model's."""
+
+    notes: Mapping[str, float]
+    """What the algorithm noted after the last step; part of the state, and of the next batch."""
 
     def annotate(self, batch: Batch, needs: Needs) -> Batch:
-        """The batch with the columns that `needs` names."""
+        """The batch with the columns that `needs` names, and the notes."""
         ...
 
-    def gradient(self, loss: Loss, batch: Batch) -> Stats:
-        """Set every parameter's gradient to that of Σ weight · (sum of terms); independent of the micro-batch size."""
+    def gradient(self, loss: Loss, batch: Batch, only: Network | None = None) -> Stats:
+        """Set every parameter's gradient to that of Σ weight · (sum of terms); independent of the micro-batch size. `only`:
+        run and differentiate this network alone; in the loss's `Outputs` the others' columns are None."""
         ...
 
-    def evaluate(self, loss: Loss, batch: Batch) -> Stats:
+    def evaluate(self, loss: Loss, batch: Batch, only: Network | None = None) -> Stats:
         """The same sums without a gradient."""
         ...
 
@@ -85,8 +101,16 @@ class Learner(Protocol):
         """One optimiser step along the gradient, with the update's settings; a non-finite gradient is skipped and counted."""
         ...
 
+    def direction(self) -> list[Tensor]:
+        """The policy's gradient, one tensor a parameter, as the last `gradient` set it."""
+        ...
+
     def shifted(self, direction: Sequence[Tensor], scale: float) -> AbstractContextManager[None]:
-        """Within the context the parameters are θ + scale · direction; afterwards bit for bit what they were."""
+        """Within the context the policy's parameters are θ + scale · direction; afterwards bit for bit what they were."""
+        ...
+
+    def move(self, direction: Sequence[Tensor], scale: float) -> None:
+        """The policy's parameters become, to stay, bit for bit what they are in `shifted`."""
         ...
 
     def weights(self) -> Mapping[str, Tensor]: ...
@@ -95,8 +119,8 @@ class Learner(Protocol):
         """Everything the learner needs to go on bit for bit: live tensors, to be written down before the next step."""
         ...
 
-    def restore(self, state: State, settings: Any) -> None:
-        """Go on from `state()`, with the update's settings."""
+    def restore(self, state: State, needs: Needs) -> None:
+        """Go on from `state()`, with the networks that `needs` names."""
         ...
 
 
@@ -121,7 +145,10 @@ class Update(Protocol):
 
 
 class Algorithm(Protocol):
-    """A frozen record of hyper-parameters with pure functions of a batch."""
+    """A frozen record of hyper-parameters with pure functions of a batch.
+
+    It may also have `notes(batch) -> Mapping[str, float]`: numbers that become metrics of the step and that the next step finds
+    in its batch; and `check(stage) -> list[str]`: what keeps it from learning with a stage's settings, in sentences."""
 
     @property
     def needs(self) -> Needs: ...

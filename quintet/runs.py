@@ -1,7 +1,8 @@
 """One run from its settings to its folder: stages, evaluations, checkpoints; begun, interrupted, killed and resumed.
 
 A run's folder: settings.toml (resolved), environment.json, metrics.jsonl, rollouts.jsonl, evaluations.jsonl, checkpoints/,
-model/ (a transformers folder) and report.html.
+model/ (a transformers folder) and report.html; for each stage that trains a reward model,
+a transformers folder of the stage's name.
 """
 
 from __future__ import annotations
@@ -23,17 +24,20 @@ from quintet.data import Batch, Sampling
 from quintet.engines.embedded import EmbeddedLearner, EmbeddedSampler
 from quintet.engines.embedded.device import pick
 from quintet.environment import describe, usable_cores
-from quintet.evaluate import evaluate
+from quintet.evaluate import evaluate, evaluate_pairs
+from quintet.judge import Judge, Judged
+from quintet.models.heads import save_reward_model
 from quintet.models.load import Policy, load
 from quintet.observe import metrics
 from quintet.observe.console import Console
 from quintet.observe.diagnosis import diagnose
+from quintet.observe.formats import percent
 from quintet.observe.journal import Journal
 from quintet.observe.records import read_jsonl
-from quintet.protocols import Source, Stats, TaskError
+from quintet.protocols import Source, Stats, Task, TaskError
 from quintet.report import write_report
 from quintet.settings import Run, Stage
-from quintet.sources import Demonstrations, Online
+from quintet.sources import Demonstrations, Online, Pairs
 from quintet.train import train
 
 
@@ -53,8 +57,10 @@ class Position:
     """Steps done in the whole run."""
     tokens: int = 0
     """Tokens that were learned from or sampled, prompts included."""
-    used: dict[str, int] = field(default_factory=lambda: {"demonstrations": 0, "prompts": 0})
-    """How many of the task's demonstrations and prompts earlier stages used: a later stage goes on behind them."""
+    sampled: int = 0
+    """Tokens that were sampled, whether or not they were learned from: the budget that algorithms are compared by."""
+    used: dict[str, int] = field(default_factory=lambda: {"demonstrations": 0, "preferences": 0, "answers": 0})
+    """How many of the task's demonstrations, pairs and prompts earlier stages used: a later stage goes on behind them."""
     learner: dict[str, Any] | None = None
     source: dict[str, Any] | None = None
     lengths: dict[str, int] = field(default_factory=dict)
@@ -126,9 +132,11 @@ class _Session:
             return self._summary(time.monotonic() - began)
 
     def _stage(self, stage: Stage, interrupt: _Interrupt) -> None:
-        learner, source = self._learner(stage), self._source(stage)
-        if self.position.learner is not None and self.position.source is not None:
-            learner.restore(self.position.learner, stage.algorithm.update)
+        learner = self._learner(stage)
+        if self.position.learner is not None:
+            learner.restore(self.position.learner, stage.algorithm.needs)
+        source = self._source(stage, learner)
+        if self.position.source is not None:
             source.restore(self.position.source)
         clock = _Clock()
 
@@ -140,7 +148,11 @@ class _Session:
 
         try:
             train(stage.algorithm, learner, source, [observe], stage.steps, self.position.done)
-            self._evaluate(f"after {stage.name}")
+            if learner.score is not None:
+                save_reward_model(learner.score, self.policy.tokenizer, self.folder / stage.name)
+                self._evaluate_pairs(stage, learner)
+            else:
+                self._evaluate(f"after {stage.name}")
         except TaskError as error:  # raised between two steps: what was learned so far is whole
             self._save(learner, source)
             raise RunError(f"{error} Step {self.position.total} is saved; {self._how_to_resume()}") from error
@@ -148,7 +160,8 @@ class _Session:
             stage=self.position.stage + 1,
             total=self.position.total,
             tokens=self.position.tokens,
-            used={**self.position.used, _kind(stage): source.number},
+            sampled=self.position.sampled,
+            used={**self.position.used, stage.algorithm.needs.source: source.number},
         )
         self._save(None, None)
         self._stop_if_asked(interrupt)
@@ -173,24 +186,54 @@ class _Session:
 
     def _learner(self, stage: Stage) -> EmbeddedLearner:
         machine = self.run.machine
-        sampling = Sampling() if stage.supervised else self.run.sampling
-        return EmbeddedLearner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype)
+        sampling = self.run.sampling if stage.samples else Sampling()
+        learner = EmbeddedLearner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype)
+        learner.prepare(stage.algorithm.needs)
+        return learner
 
-    def _source(self, stage: Stage) -> Online | Demonstrations:
-        if stage.supervised:
-            source = Demonstrations(self.run.task, self.policy.tokenizer, stage.prompts_per_step)
+    def _source(self, stage: Stage, learner: EmbeddedLearner) -> Online | Demonstrations | Pairs:
+        kind, tokenizer = stage.algorithm.needs.source, self.policy.tokenizer
+        if kind == "demonstrations":
+            source = Demonstrations(self.run.task, tokenizer, stage.prompts_per_step)
+        elif kind == "preferences":
+            source = Pairs(self.run.task, tokenizer, stage.prompts_per_step)
         else:
-            seed = self.run.machine.seed
-            source = Online(self.run.task, self.sampler, self.run.sampling, stage.prompts_per_step, stage.group_size, seed)
-        source.number = self.position.used[_kind(stage)]
+            source = Online(
+                self._judged(stage),
+                self._sampler(stage, learner),
+                self.run.sampling,
+                stage.prompts_per_step,
+                stage.group_size,
+                self.run.machine.seed,
+                stage.algorithm.needs.resample,
+                tokenizer,
+            )
+        source.number = self.position.used[kind]
         return source
+
+    def _sampler(self, stage: Stage, learner: EmbeddedLearner) -> EmbeddedSampler:
+        """The policy's own; or one that goes on drawing from what the policy was when the stage began."""
+        if not stage.algorithm.needs.frozen_sampler:
+            return self.sampler
+        assert learner.reference is not None
+        frozen = Policy(learner.reference, self.policy.tokenizer)
+        return EmbeddedSampler(frozen, self.device, self.run.machine.dtype)
+
+    def _judged(self, stage: Stage) -> Task:
+        """The task, with its reward model beside it if the stage has one."""
+        if not stage.reward_model:
+            return self.run.task
+        made_here = stage.reward_model in {s.name for s in self.run.stages}
+        name = str(self.folder / stage.reward_model) if made_here else stage.reward_model
+        return Judged(self.run.task, Judge(name, self.device), stage.reward_model_weight, stage.task_reward_weight)
 
     # ---- what it writes --------------------------------------------------------------------------------------------
 
     def _record(self, stage: Stage, step: int, batch: Batch, stats: Stats, clock: _Clock) -> None:
-        tokens = int(batch.length.sum())
+        tokens = int(batch.measured.get("read_tokens", int(batch.length.sum())))
         self.position.done, self.position.total = step + 1, self.position.total + 1
         self.position.tokens += tokens
+        self.position.sampled += int(batch.measured.get("sampled_tokens", 0))
         where = {"step": self.position.total, "stage": stage.name, "stage_step": self.position.done}
         seconds = clock.seconds()
         row = {
@@ -202,13 +245,14 @@ class _Session:
             **stats,
             **batch.measured,
             "num_tokens": self.position.tokens,
+            "num_sampled_tokens": self.position.sampled,
             "step_time": seconds,
             "seconds/learn": seconds - sum(v for k, v in batch.measured.items() if k.startswith("seconds/")),
             "tokens_per_second": tokens / seconds,
             "peak_memory_mb": metrics.peak_memory_mb(),
         }
         self.journal.append("metrics", row)
-        if not stage.supervised:
+        if stage.samples:
             self.journal.append("rollouts", *metrics.rollout_rows(batch, where))
             if step == 0:
                 self._diagnose(batch)
@@ -235,6 +279,18 @@ class _Session:
         stage = self.run.stages[min(self.position.stage, len(self.run.stages) - 1)].name
         self.journal.append("evaluations", {"step": self.position.total, "stage": stage, "label": label, **row})
 
+    def _evaluate_pairs(self, stage: Stage, learner: EmbeddedLearner) -> None:
+        """How often a new reward model is right about pairs of the test split."""
+        if not self.run.machine.eval_problems or not hasattr(self.run.task, "preferences"):
+            return
+        row = evaluate_pairs(self.run.task, learner, self.policy.tokenizer, self.run.machine.eval_problems)
+        self.console.say(
+            f"{stage.name} ranks {percent(row['score'])} ({percent(row['low'])} to {percent(row['high'])}) of {row['n']} "
+            f"held-out pairs right. It is saved in {self.folder / stage.name}"
+        )
+        row = {"step": self.position.total, "stage": stage.name, "label": f"after {stage.name}", **row}
+        self.journal.append("pair_evaluations", row)
+
     def _save(self, learner: EmbeddedLearner | None, source: Source | None) -> None:
         self.position.lengths = self.journal.lengths()
         state = {**vars(self.position), "learner": learner and learner.state(), "source": source and source.state()}
@@ -257,10 +313,6 @@ class _Session:
             "seconds": round(seconds, 1),
             "evaluations": [{k: v for k, v in e.items() if k != "examples"} for e in evaluations],
         }
-
-
-def _kind(stage: Stage) -> str:
-    return "demonstrations" if stage.supervised else "prompts"
 
 
 class _Clock:

@@ -21,16 +21,24 @@ class Stage:
     steps: Count = 100
     """Steps in this stage."""
     prompts_per_step: Count = 32
-    """Prompts in each step's batch (demonstrations, where the algorithm learns from those)."""
+    """Prompts in each step's batch (demonstrations or pairs, where the algorithm learns from those)."""
     group_size: Count = 8
     """Answers sampled to each prompt; group-relative algorithms need at least 2."""
     expected_seconds: NonNegative = 0.0
     """What the stage takes on the machine its recipe was written for, if known; only the display of the time left reads it."""
 
+    reward_model: str = ""
+    """A reward model that scores answers beside the task: a transformers folder for sequence classification, a hub id, or the
+    name of an earlier stage that trains one."""
+    reward_model_weight: float = 1.0
+    """What its score counts in the reward."""
+    task_reward_weight: float = 1.0
+    """What the task's own reward counts beside it; 0 leaves the reward model alone."""
+
     @property
-    def supervised(self) -> bool:
-        """Whether it learns from demonstrations instead of sampled answers."""
-        return self.algorithm.needs.demonstrations
+    def samples(self) -> bool:
+        """Whether it learns from answers that it samples, and not from demonstrations or pairs that it is shown."""
+        return self.algorithm.needs.source == "answers"
 
 
 @dataclass(frozen=True)

@@ -1,59 +1,82 @@
-"""Where batches come from: answers sampled and graded on the way, or demonstrations."""
+"""Where batches come from: answers sampled and graded on the way, demonstrations, or pairs of answers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from math import nan
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from quintet.data import Batch, Rollout, Sampling, Verdict
-from quintet.models.text import encode_answer, encode_prompt
-from quintet.protocols import Learner, Sampler, State, Task, TaskError, Teacher
+from quintet.data import ABSENT, Batch, Prompt, Rollout, Sampling, Verdict
+from quintet.models.text import encode_answer, encode_prompt, tokens_until
+from quintet.protocols import Learner, Preferences, Sampler, State, Task, TaskError, Teacher
 
 
 class Online:
-    """Prompts → answers → rewards, from the policy as it is now. `number` counts prompts from the run's beginning: the whole
-    cursor, since task and sampler are functions of it."""
+    """Prompts → answers → rewards, from the policy as it is now (or as the sampler has it). `number` counts prompts from the
+    run's beginning: the whole cursor, since task and sampler are functions of it.
+
+    `resample`: how often a step may sample further prompts in place of those whose answers all earned the same (DAPO's dynamic
+    sampling). What is left over once a step has its groups is dropped: the next step's policy is another one."""
 
     def __init__(
-        self, task: Task, sampler: Sampler, sampling: Sampling, prompts_per_step: int, group_size: int, seed: int
+        self,
+        task: Task,
+        sampler: Sampler,
+        sampling: Sampling,
+        prompts_per_step: int,
+        group_size: int,
+        seed: int,
+        resample: int = 0,
+        tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> None:
         self.task, self.sampler, self.sampling = task, sampler, sampling
         self.prompts_per_step, self.group_size, self.seed = prompts_per_step, group_size, seed
+        self.resample, self.tokenizer = resample, tokenizer
         self.number, self.version = 0, 0
-        self.reward_mean: float | None = None
 
     def __iter__(self) -> Iterator[Batch]:
         while True:
-            began = time.perf_counter()
-            prompts = list(islice(self.task.prompts("train", self.number), self.prompts_per_step))
-            if not prompts:
-                raise TaskError(f"The task {self.task.name} has no prompts to train on. Give it data, or choose another task.")
-            rollouts = self.sampler.generate(prompts, self.group_size, self.sampling, self.seed, self.number)
-            sampled = time.perf_counter()
-            graded = grade(self.task, rollouts)
-            measured = {
-                "seconds/sample": sampled - began,
-                "seconds/grade": time.perf_counter() - sampled,
-                **(self.task.drain_metrics() if hasattr(self.task, "drain_metrics") else {}),  # type: ignore[attr-defined]
-            }
-            groups = [i // self.group_size for i in range(len(graded))]
-            batch = collate(graded, groups, measured)
-            step = replace(batch, longest=self.sampling.max_new_tokens, reward_mean=self.reward_mean or 0.0)
-            self._look_back(batch.reward)
-            self.number += len(prompts)
-            yield step
+            work = _Work()
+            groups = self._groups(work)
+            if self.resample:
+                groups = self._with_signal(groups, work)
+            if hasattr(self.task, "drain_metrics"):
+                work.measured |= self.task.drain_metrics()  # type: ignore[attr-defined]
+            rollouts = [rollout for group in groups for rollout in group]
+            numbers = [number for number, group in enumerate(groups) for _ in group]
+            batch = collate(rollouts, numbers, work.measured, self.tokenizer)
+            yield replace(batch, longest=self.sampling.max_new_tokens)
 
-    def _look_back(self, reward: torch.Tensor) -> None:
-        """The moving mean of steps' mean rewards; it begins with the first step that has any."""
-        known = reward[torch.isfinite(reward)]
-        if len(known):
-            mean = float(known.mean())
-            self.reward_mean = mean if self.reward_mean is None else 0.9 * self.reward_mean + 0.1 * mean
+    def _groups(self, work: _Work) -> list[list[Rollout]]:
+        """Answers to the next prompts, graded: one list for each prompt."""
+        began = time.perf_counter()
+        prompts = list(islice(self.task.prompts("train", self.number), self.prompts_per_step))
+        if not prompts:
+            raise TaskError(f"The task {self.task.name} has no prompts to train on. Give it data, or choose another task.")
+        rollouts = self.sampler.generate(prompts, self.group_size, self.sampling, self.seed, self.number)
+        sampled = time.perf_counter()
+        graded = grade(self.task, rollouts)
+        work.add("seconds/sample", sampled - began)
+        work.add("seconds/grade", time.perf_counter() - sampled)
+        work.add("sampled_tokens", sum(sum(r.action) for r in graded))
+        work.add("read_tokens", sum(len(r.tokens) for r in graded))
+        self.number += len(prompts)
+        return [graded[i : i + self.group_size] for i in range(0, len(graded), self.group_size)]
+
+    def _with_signal(self, groups: list[list[Rollout]], work: _Work) -> list[list[Rollout]]:
+        """Groups whose rewards differ, as many as there are prompts a step, or as were found; all groups where none was."""
+        found = [g for g in groups if _differ(g)]
+        rounds = 0
+        while len(found) < self.prompts_per_step and rounds < self.resample:
+            found += [g for g in self._groups(work) if _differ(g)]
+            rounds += 1
+        work.measured |= {"resampled": float(rounds), "kept_groups": float(min(len(found), self.prompts_per_step))}
+        return found[: self.prompts_per_step] or groups
 
     def sync(self, learner: Learner) -> None:
         """New weights to the sampler."""
@@ -61,11 +84,27 @@ class Online:
         self.sampler.load(learner.weights(), self.version)
 
     def state(self) -> State:
-        return {"number": self.number, "version": self.version, "reward_mean": self.reward_mean}
+        return {"number": self.number, "version": self.version}
 
     def restore(self, state: State) -> None:
-        self.number, self.version, self.reward_mean = state["number"], state["version"], state["reward_mean"]
+        self.number, self.version = state["number"], state["version"]
         self.sampler.load({}, self.version)
+
+
+@dataclass
+class _Work:
+    """What a step measured so far."""
+
+    measured: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, amount: float) -> None:
+        self.measured[name] = self.measured.get(name, 0.0) + amount
+
+
+def _differ(group: Sequence[Rollout]) -> bool:
+    rewards = torch.tensor([r.verdict.reward for r in group if r.verdict])
+    known = rewards[torch.isfinite(rewards)]
+    return len(known) > 1 and bool(known.max() > known.min())
 
 
 class Demonstrations:
@@ -78,25 +117,12 @@ class Demonstrations:
         demonstrations = self.teacher.demonstrations("train", self.number)
         while True:
             began = time.perf_counter()
-            page = [self._rollout(prompt, answer) for prompt, answer in islice(demonstrations, self.per_step)]
+            page = [_shown(self.tokenizer, *pair, 1.0) for pair in islice(demonstrations, self.per_step)]
             if not page:
                 raise TaskError(f"The task {self.teacher.name} has no demonstrations left. Fewer steps, or more data.")
             self.number += len(page)
             batch = collate(page, range(len(page)), {"seconds/read": time.perf_counter() - began})
             yield replace(batch, behaviour_logp=None)  # nobody sampled these
-
-    def _rollout(self, prompt, answer: str) -> Rollout:
-        question, reply = encode_prompt(self.tokenizer, prompt), encode_answer(self.tokenizer, answer)
-        return Rollout(
-            prompt=prompt,
-            tokens=question + reply,
-            action=[False] * len(question) + [True] * len(reply),
-            behaviour_logp=[0.0] * (len(question) + len(reply)),
-            text=answer,
-            stop_reason="eos",
-            policy_version=0,
-            verdict=Verdict(reward=1.0),
-        )
 
     def sync(self, learner: Learner) -> None:
         """Nobody samples, so nobody needs new weights."""
@@ -106,6 +132,57 @@ class Demonstrations:
 
     def restore(self, state: State) -> None:
         self.number = state["number"]
+
+
+class Pairs:
+    """Pages of preferences: each one a group of two, the preferred answer with reward 1 and the rejected one with 0."""
+
+    def __init__(self, task: Preferences, tokenizer: PreTrainedTokenizerBase, per_step: int) -> None:
+        self.task, self.tokenizer, self.per_step, self.number = task, tokenizer, per_step, 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        preferences = self.task.preferences("train", self.number)
+        while True:
+            began = time.perf_counter()
+            page = list(islice(preferences, self.per_step))
+            if not page:
+                raise TaskError(f"The task {self.task.name} has no pairs left. Fewer steps, or more data.")
+            self.number += len(page)
+            yield pairs_batch(page, self.tokenizer, {"seconds/read": time.perf_counter() - began})
+
+    def sync(self, learner: Learner) -> None:
+        """Nobody samples, so nobody needs new weights."""
+
+    def state(self) -> State:
+        return {"number": self.number}
+
+    def restore(self, state: State) -> None:
+        self.number = state["number"]
+
+
+def pairs_batch(
+    page: Sequence[tuple[Prompt, str, str]], tokenizer: PreTrainedTokenizerBase, measured: dict[str, float] | None = None
+) -> Batch:
+    """Prompts with a preferred and a rejected answer each, as groups of two rows."""
+    rows = [
+        _shown(tokenizer, prompt, text, reward) for prompt, *both in page for text, reward in zip(both, (1.0, 0.0), strict=True)
+    ]
+    return replace(collate(rows, [i // 2 for i in range(len(rows))], measured), behaviour_logp=None)
+
+
+def _shown(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, answer: str, reward: float) -> Rollout:
+    """An answer that nobody sampled."""
+    question, reply = encode_prompt(tokenizer, prompt), encode_answer(tokenizer, answer)
+    return Rollout(
+        prompt=prompt,
+        tokens=question + reply,
+        action=[False] * len(question) + [True] * len(reply),
+        behaviour_logp=[0.0] * (len(question) + len(reply)),
+        text=answer,
+        stop_reason="eos",
+        policy_version=0,
+        verdict=Verdict(reward=reward),
+    )
 
 
 def grade(task: Task, rollouts: Sequence[Rollout]) -> list[Rollout]:
@@ -126,17 +203,23 @@ def grade(task: Task, rollouts: Sequence[Rollout]) -> list[Rollout]:
     return [replace(rollout, verdict=verdict) for rollout, verdict in zip(rollouts, verdicts, strict=True)]
 
 
-def collate(rollouts: Sequence[Rollout], groups: Sequence[int], measured: dict[str, float] | None = None) -> Batch:
+def collate(
+    rollouts: Sequence[Rollout],
+    groups: Sequence[int],
+    measured: dict[str, float] | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> Batch:
     """Graded rollouts side by side, padded on the right. A row whose reward is not finite keeps its place but nothing to learn
-    from: its `action` is False throughout."""
+    from: its `action` is False throughout. The `tokenizer` finds the tokens at which judged steps end."""
     width = max(len(r.tokens) for r in rollouts)
-    rewards = [r.verdict.reward if r.verdict else float("nan") for r in rollouts]
+    rewards = [r.verdict.reward if r.verdict else nan for r in rollouts]
     reward = torch.tensor(rewards, dtype=torch.float32)
 
     def padded(rows: list[list], fill: float) -> torch.Tensor:
         return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
 
     action = padded([r.action for r in rollouts], False).bool()
+    judged = any(r.verdict and r.verdict.steps for r in rollouts)
     return Batch(
         tokens=padded([r.tokens for r in rollouts], 0),
         action=action & torch.isfinite(reward)[:, None],
@@ -144,6 +227,19 @@ def collate(rollouts: Sequence[Rollout], groups: Sequence[int], measured: dict[s
         reward=reward,
         group=torch.tensor(list(groups)),
         behaviour_logp=padded([r.behaviour_logp for r in rollouts], 0.0),
+        step_reward=padded([_step_rewards(r, tokenizer) for r in rollouts], nan) if tokenizer and judged else ABSENT,
+        truncated=torch.tensor([r.stop_reason == "length" for r in rollouts]),
         rollouts=tuple(rollouts),
         measured=measured or {},
     )
+
+
+def _step_rewards(rollout: Rollout, tokenizer: PreTrainedTokenizerBase) -> list[float]:
+    """Each step's reward at the token it ends with, NaN elsewhere. Two steps that end within one token add up."""
+    found = [nan] * len(rollout.tokens)
+    chosen = [t for t, chosen in enumerate(rollout.action) if chosen]
+    for end, reward in rollout.verdict.steps if rollout.verdict else ():
+        within = tokens_until(tokenizer, [rollout.tokens[t] for t in chosen], end)
+        place = chosen[max(within, 1) - 1]
+        found[place] = reward + (0.0 if found[place] != found[place] else found[place])
+    return found

@@ -12,11 +12,13 @@ def train(
     algorithm: Algorithm, learner: Learner, source: Source, observers: Sequence[Observer], steps: int, first: int = 0
 ) -> None:
     """Steps `first` to `steps` of a stage that is `steps` long."""
+    notes_of = getattr(algorithm, "notes", lambda batch: {})
     for step, batch in zip(range(first, steps), source):  # noqa: B905 (a source may be endless)
         batch = learner.annotate(replace(batch, progress=step / steps), algorithm.needs)
         batch = replace(batch, advantage=algorithm.advantage(batch))
         batch = replace(batch, weight=algorithm.weight(batch))
         stats = algorithm.update(learner, algorithm.loss, batch)
+        learner.notes = notes_of(batch)
         source.sync(learner)
         for observe in observers:
-            observe(step, batch, stats)
+            observe(step, batch, {**stats, **learner.notes})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from quintet.data import Batch, Needs, Outputs
 from quintet.equations.advantages import batch_centred, known_minus, leave_one_out, on_tokens
-from quintet.equations.divergences import kl_k3
-from quintet.equations.reduce import Denominator, token_weights
+from quintet.equations.divergences import DIVERGENCES, kl_k1
+from quintet.equations.reduce import Denominator, answer_sums, masked_mean, token_weights
 from quintet.equations.surrogates import log_likelihood
 from quintet.knobs import NonNegative
 from quintet.protocols import Terms
@@ -25,14 +27,19 @@ class Reinforce:
     """What is taken off the reward: nothing; the batch's mean; the mean of the answer's siblings (arXiv:2402.14740); or
     the moving mean of earlier steps' rewards."""
     beta: NonNegative = 0.0
-    """Weight of KL(π ‖ π_ref) in the loss, estimated by k3; 0 keeps no reference model."""
+    """Weight of KL(π ‖ π_ref); 0 keeps no reference model."""
+    kl: Literal["k1", "k2", "k3"] = "k3"
+    """How the KL in the loss is estimated, token by token (Schulman 2020)."""
+    kl_in: Literal["loss", "reward"] = "loss"
+    """The KL is a term of the loss, or β·Σ_t log(π/π_ref) is taken off each answer's reward (RLOO)."""
     per: Denominator = "answer"
-    """Average over each answer's tokens first, over all tokens of the batch, or divide by the longest answer's length."""
+    """Average over each answer's tokens first, over all tokens of the batch, divide by the longest answer's length, or sum
+    over each answer's tokens (Williams; RLOO)."""
     update: FirstOrder = field(default_factory=FirstOrder)
 
     @property
     def needs(self) -> Needs:
-        return Needs(reference=self.beta > 0)
+        return Needs(old=self.beta > 0 and self.kl_in == "reward", reference=self.beta > 0)
 
     def check(self, stage: Any) -> list[str]:
         """What keeps this algorithm from learning in a stage (`settings.Stage`), in sentences."""
@@ -52,20 +59,31 @@ class Reinforce:
 
     def advantage(self, b: Batch) -> Tensor:
         """R − b for each token of an answer: [B, T]."""
+        reward = b.reward
+        if self.beta and self.kl_in == "reward":
+            reward = reward - self.beta * answer_sums(kl_k1(b.old_logp, b.ref_logp), b.action)
         centred = {
-            "none": lambda: known_minus(b.reward, 0.0),
-            "batch": lambda: batch_centred(b.reward),
-            "leave-one-out": lambda: leave_one_out(b.reward, b.group),
-            "moving": lambda: known_minus(b.reward, b.reward_mean),
+            "none": lambda: known_minus(reward, 0.0),
+            "batch": lambda: batch_centred(reward),
+            "leave-one-out": lambda: leave_one_out(reward, b.group),
+            "moving": lambda: known_minus(reward, b.notes.get("reward_mean", 0.0)),
         }
         return on_tokens(centred[self.baseline](), b.action)
+
+    def notes(self, b: Batch) -> Mapping[str, float]:
+        """The moving mean of steps' mean rewards; it begins with the first step that has any."""
+        known = torch.isfinite(b.reward)
+        if self.baseline != "moving" or not bool(known.any()):
+            return b.notes
+        mean = float(masked_mean(b.reward, known))
+        return {"reward_mean": 0.9 * b.notes["reward_mean"] + 0.1 * mean if "reward_mean" in b.notes else mean}
 
     def weight(self, b: Batch) -> Tensor:
         return token_weights(b.action, self.per, b.longest)
 
     def loss(self, new: Outputs, b: Batch) -> Terms:
-        """−A·log π + β·k3."""
+        """−A·log π, and β·KL where the loss has it."""
         terms = {"policy": log_likelihood(new.logp, b.advantage)}
-        if self.beta:
-            terms["kl"] = self.beta * kl_k3(new.logp, b.ref_logp)
+        if self.beta and self.kl_in == "loss":
+            terms["kl"] = self.beta * DIVERGENCES[self.kl](new.logp, b.ref_logp)
         return terms

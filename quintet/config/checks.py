@@ -98,20 +98,55 @@ def of_task(task: Any, stages: Sequence[Stage], machine: Machine) -> Iterator[st
     if found:
         return
     asked: dict[str, Callable[[], Iterable[Any]]] = {}
-    if any(not stage.supervised for stage in stages):
+    kinds = {stage.algorithm.needs.source: stage for stage in stages}
+    if "answers" in kinds:
         asked["train"] = lambda: task.prompts("train")
     if machine.eval_problems:
         asked["test"] = lambda: task.prompts("test")
-    if supervised := next((stage for stage in stages if stage.supervised), None):
-        if not hasattr(task, "demonstrations"):
-            yield f"The task {task.name} has no demonstrations for {supervised.name} to learn from. Choose another of the two."
-        else:
-            asked["demonstrations"] = lambda: (prompt for prompt, _ in task.demonstrations("train"))
+    for kind, called in (("demonstrations", "demonstrations"), ("preferences", "pairs of a better and a worse answer")):
+        if kind in kinds and not hasattr(task, kind):
+            yield f"The task {task.name} has no {called} for {kinds[kind].name} to learn from. Choose another of the two."
+        elif kind in kinds:
+            asked[kind] = lambda kind=kind: (prompt for prompt, *_ in getattr(task, kind)("train"))
+    yield from _of_rewards(task, stages)
     told = set()
     for first in asked.values():
         if (complaint := _of_prompts(first, task.name, machine)) and complaint not in told:
             told.add(complaint)
             yield complaint
+
+
+def _of_rewards(task: Any, stages: Sequence[Stage]) -> Iterator[str]:
+    """Each stage that samples answers can have them graded, and by steps where it learns from steps."""
+    for stage in stages:
+        if not stage.samples:
+            continue
+        if not getattr(task, "has_reward", True) and not (stage.reward_model and stage.task_reward_weight == 0):
+            yield (
+                f"No reward was named for {stage.name} to learn from. Write --reward FILE.py, with a function "
+                "reward(completions, **columns); or --reward-model FOLDER --task-reward-weight 0."
+            )
+        if getattr(stage.algorithm, "supervision", "outcome") == "process" and not getattr(task, "judges_steps", False):
+            yield (
+                f"supervision=process learns from rewards of single steps, and the task {task.name} gives none with these "
+                "settings. Set supervision=outcome; arithmetic with target=steps judges steps."
+            )
+
+
+def of_reward_models(stages: Sequence[Stage]) -> Iterator[str]:
+    """A stage's reward model is a folder or hub id, or an earlier stage that trains one."""
+    before: dict[str, bool] = {}
+    for stage in stages:
+        wanted = stage.reward_model
+        if wanted in before and not before[wanted]:
+            yield f"reward_model={wanted} names a stage that trains no reward model. Name one of the algorithm reward-model."
+        elif wanted and wanted not in before:
+            path = Path(wanted)
+            if wanted in {s.name for s in stages}:
+                yield f"reward_model={wanted} names a stage that comes later. Put it first."
+            elif not (path / "config.json").is_file() and (path.is_dir() or _looks_like_a_path(wanted)):
+                yield f"reward_model={wanted} is no folder with a config.json, so it holds no reward model."
+        before[stage.name] = stage.algorithm.needs.score
 
 
 def _of_prompts(prompts: Callable[[], Iterable[Prompt]], name: str, machine: Machine) -> str | None:

@@ -86,6 +86,26 @@ def keys_of(module: str, name: str) -> list[str]:
     return [ast.literal_eval(key) for key in value.keys if key is not None]
 
 
+@cache
+def changes_of(path: str) -> dict[str, Any]:
+    """What MODULE:NAME, written as `NAME = replace(RECORD(), key=literal, …)`, changes; an update's changes are among them.
+
+    Example: changes_of("quintet.algorithms.family:DR_GRPO") == {"scale": "none", "per": "constant"}"""
+    module, name = path.split(":")
+    source = _Module(module)
+    node = source.definition(name)
+    assert isinstance(node, ast.Call), f"{path} is no replace(…)"
+    found: dict[str, Any] = {}
+    for keyword in node.keywords:
+        assert keyword.arg is not None, source.place(node)
+        if keyword.arg == "update":
+            assert isinstance(keyword.value, ast.Call), source.place(node)
+            found |= {k.arg or "": _literal(k.value, source) for k in keyword.value.keywords}
+        else:
+            found[keyword.arg] = _literal(keyword.value, source)
+    return found
+
+
 def _update(source: _Module, statement: ast.AnnAssign) -> Record:
     """The record of `update: R = field(default_factory=R)` or `… = field(default_factory=lambda: R(lr=1e-3))`."""
     assert isinstance(statement.annotation, ast.Name), source.place(statement)

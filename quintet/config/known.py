@@ -11,6 +11,8 @@ from quintet.config.problems import nearest
 
 Fields = Mapping[str, Field]
 
+OF_SAMPLES = ("group_size", "reward_model", "reward_model_weight", "task_reward_weight")
+"""Settings of a stage that only matter where answers are sampled."""
 HOME = {"machine": "the top of a recipe", "sampling": "[sampling]", "stage": "[[stage]]"}
 
 
@@ -30,10 +32,10 @@ def task(name: str) -> dict[str, Field]:
 
 
 def stage_alone(algorithm: str) -> dict[str, Field]:
-    """A stage's own settings. Where an algorithm learns from demonstrations nobody samples a group."""
+    """A stage's own settings. Where an algorithm learns from demonstrations nobody samples a group or has it scored."""
     entry = registry.ALGORITHMS.get(algorithm)
     shown = entry is not None and entry.learns_from == "demonstrations"
-    return _by_name(f for f in describe(registry.STAGE).fields if not (shown and f.name == "group_size"))
+    return _by_name(f for f in describe(registry.STAGE).fields if not (shown and f.name in OF_SAMPLES))
 
 
 def algorithm_alone(algorithm: str) -> dict[str, Field]:

@@ -4,8 +4,10 @@ reading this table loads none of them."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from quintet.config.describe import changes_of
 
 MACHINE = "quintet.settings:Machine"
 SAMPLING = "quintet.data:Sampling"
@@ -19,10 +21,16 @@ class AlgorithmEntry:
     record: str
     """Its record as MODULE:CLASS."""
     summary: str
-    learns_from: Literal["answers", "demonstrations"] = "answers"
-    """Answers that it samples and has graded, or right answers that it is shown."""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Settings in which this name differs from its record's own defaults: a variant is a record with other numbers."""
+    learns_from: Literal["answers", "demonstrations", "preferences"] = "answers"
+    """Answers that it samples and has graded, right answers that it is shown, or pairs of a better and a worse one; what its
+    record's `Needs.source` says by default."""
+    variant: str = ""
+    """MODULE:NAME of a `replace(RECORD(), …)`: this name stands for the record with those other numbers."""
+
+    @property
+    def defaults(self) -> Mapping[str, Any]:
+        """Settings in which this name differs from its record's own defaults."""
+        return changes_of(self.variant) if self.variant else {}
 
 
 @dataclass(frozen=True)
@@ -34,15 +42,40 @@ class TaskEntry:
     summary: str
 
 
+GRPO, REINFORCE, RFT = (
+    "quintet.algorithms.grpo:GRPO",
+    "quintet.algorithms.reinforce:Reinforce",
+    "quintet.algorithms.supervised:RFT",
+)
+FAMILY = "quintet.algorithms.family"
+
 ALGORITHMS: dict[str, AlgorithmEntry] = {
     "sft": AlgorithmEntry(
         "quintet.algorithms.supervised:SFT", "imitates demonstrations (supervised fine-tuning)", "demonstrations"
     ),
-    "reinforce": AlgorithmEntry(
-        "quintet.algorithms.reinforce:Reinforce", "raises answers by how much they beat a baseline (Williams 1992)"
+    "reinforce": AlgorithmEntry(REINFORCE, "raises answers by how much they beat a baseline (Williams 1992)"),
+    "trpo": AlgorithmEntry(
+        "quintet.algorithms.trpo:TRPO", "takes the best step within a bound on the KL, with a critic (arXiv:1502.05477)"
     ),
-    "grpo": AlgorithmEntry(
-        "quintet.algorithms.grpo:GRPO", "judges each answer against its siblings, with clipped ratios (arXiv:2402.03300)"
+    "ppo": AlgorithmEntry("quintet.algorithms.ppo:PPO", "clips ratios and learns a critic (arXiv:1707.06347)"),
+    "dpo": AlgorithmEntry("quintet.algorithms.dpo:DPO", "learns from pairs of answers, sampled or given (arXiv:2305.18290)"),
+    "grpo": AlgorithmEntry(GRPO, "judges each answer against its siblings, with clipped ratios (arXiv:2402.03300)"),
+    "dr-grpo": AlgorithmEntry(GRPO, "GRPO without deviation and length (arXiv:2503.20783)", variant=f"{FAMILY}:DR_GRPO"),
+    "dapo": AlgorithmEntry(
+        GRPO, "GRPO with a higher clip and only groups that have a signal (arXiv:2503.14476)", variant=f"{FAMILY}:DAPO"
+    ),
+    "gspo": AlgorithmEntry(GRPO, "GRPO with the ratio of the whole answer (arXiv:2507.18071)", variant=f"{FAMILY}:GSPO"),
+    "cispo": AlgorithmEntry(
+        GRPO, "GRPO that bounds a token's weight, not its gradient (arXiv:2506.13585)", variant=f"{FAMILY}:CISPO"
+    ),
+    "rloo": AlgorithmEntry(REINFORCE, "REINFORCE against the other answers (arXiv:2402.14740)", variant=f"{FAMILY}:RLOO"),
+    "reinforce++": AlgorithmEntry(
+        GRPO, "PPO's clip without a critic, normalised over the batch (arXiv:2501.03262)", variant=f"{FAMILY}:REINFORCE_PP"
+    ),
+    "rft": AlgorithmEntry(RFT, "imitates the start's own right answers (rejection fine-tuning)"),
+    "online-rft": AlgorithmEntry(RFT, "imitates its own right answers as it goes", variant=f"{FAMILY}:ONLINE_RFT"),
+    "reward-model": AlgorithmEntry(
+        "quintet.algorithms.reward_model:RewardModel", "learns to score answers from pairs (Bradley–Terry)", "preferences"
     ),
 }
 
@@ -66,6 +99,19 @@ OTHER_NAMES: dict[str, str] = {
     "epsilon": "clip",
     "epsilon_high": "clip",
     "kl_coef": "beta",
+    "init_kl_coef": "beta",
+    "cliprange": "clip",
+    "cliprange_value": "value_clip",
+    "vf_coef": "value_weight",
+    "ent_coef": "entropy_weight",
+    "gae_lambda": "lam",
+    "num_ppo_epochs": "epochs",
+    "num_mini_batches": "minibatches",
+    "scale_rewards": "scale",
+    "loss_type": "per",
+    "importance_sampling_level": "ratio",
+    "mask_truncated_completions": "mask_truncated",
+    "top_entropy_quantile": "top_entropy",
     "per_device_train_batch_size": "micro_batch",
     "batch_size": "prompts_per_step",
     "output_dir": "out",

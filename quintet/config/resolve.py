@@ -40,13 +40,15 @@ class Resolver:
 
     def run(self, new: bool) -> Run:
         """The run. `new`: it is about to make its folder, so that folder must be free.  SettingsError names every problem."""
-        machine, sampling, task, stages = self.machine(), self.sampling(), self.task(), self.stages()
+        machine, sampling, task = self.machine(), self.sampling(), self.task()
+        stages = [self.stage_for(task, stage) for stage in self.stages()]
         if not machine.out:
             machine = replace(machine, out=str(free_folder(self.draft.task_name() or "", stage_names(self.draft.stages))))
         self.complaints(checks.of_machine(machine), self.draft.machine)
         if new:
             self.complaints(checks.of_new_folder(Path(machine.out)), self.draft.machine)
-        self.complaints(checks.of_sampling(sampling, self.online()), self.draft.sampling, "[sampling]")
+        self.complaints(checks.of_sampling(sampling, any(s.samples for s in stages)), self.draft.sampling, "[sampling]")
+        self.complaints(checks.of_reward_models(stages), self.every_stage())
         if task is not None:
             self.task_complaints(task, stages, machine)
         if self.problems:
@@ -107,7 +109,7 @@ class Resolver:
 
     def task_complaints(self, task: Any, stages: Sequence[Stage], machine: Machine) -> None:
         name = self.draft.task_name() or ""
-        where = {**self.draft.machine, **self.draft.tasks.get(name, {})}
+        where = {**self.every_stage(), **self.draft.machine, **self.draft.tasks.get(name, {})}
         self.complaints(checks.of_task(task, stages, machine), where, f"[{name}]")
 
     def stages(self) -> list[Stage]:
@@ -164,10 +166,17 @@ class Resolver:
                 self.complaints(part.check(stage), section, f"stage {name}")
         return stage
 
-    def online(self) -> bool:
-        """Whether a stage learns from answers that it samples."""
-        algorithms = filter(None, map(algorithm_of, self.draft.stages))
-        return any(registry.ALGORITHMS[name].learns_from == "answers" for name in algorithms)
+    def stage_for(self, task: Any, stage: Stage) -> Stage:
+        """The stage; where nobody said whence its pairs come, data that have pairs are taken at their word."""
+        given = self.every_stage()
+        if task is None or not hasattr(stage.algorithm, "pairs") or "pairs" in given:
+            return stage
+        offered = getattr(task, "offers_pairs", hasattr(task, "preferences") and stage.algorithm.pairs == "data")
+        return replace(stage, algorithm=replace(stage.algorithm, pairs="data" if offered else "sampled"))
+
+    def every_stage(self) -> Section:
+        """The settings of all stages together; of those that several have, the first."""
+        return {key: given for section in reversed(self.draft.stages) for key, given in section.items()}
 
     # ---- helpers -------------------------------------------------------------------------------------------------------
 

@@ -75,6 +75,25 @@ def batch_centred(reward: Tensor) -> Tensor:
     return known_minus(reward, masked_mean(reward, torch.isfinite(reward)).to(reward.dtype))
 
 
+def batch_deviation(advantage: Tensor, mask: Tensor, ddof: int = 1) -> Tensor:
+    """The standard deviation of `advantage` where `mask`, any shape, with `ddof` degrees of freedom taken off: [] float64."""
+    off = advantage - masked_mean(advantage, mask)
+    return (total(torch.where(mask, off * off, 0.0)) / (total(mask) - ddof).clamp(min=1)).sqrt()
+
+
+def whitened(advantage: Tensor, mask: Tensor, ddof: int = 1, eps: float = 1e-8) -> Tensor:
+    """(A − mean A) / (std A + eps) over the entries where `mask`: `advantage`'s shape, 0 elsewhere and where all are equal.
+
+    Source: PPO's usual practice (Andrychowicz et al. 2020, arXiv:2006.05990); over a batch of answers: REINFORCE++,
+    arXiv:2501.03262.  Example: 1, 2, 3 give −1, 0, 1.
+    """
+    known = advantage[mask]
+    if len(known) == 0 or known.max() == known.min():  # rounding would be blown up to a deviation of 1
+        return torch.zeros_like(advantage)
+    off = advantage - masked_mean(advantage, mask).to(advantage.dtype)
+    return torch.where(mask, off / (batch_deviation(advantage, mask, ddof).to(advantage.dtype) + eps), 0.0)
+
+
 def groups_without_signal(reward: Tensor, group: Tensor) -> Tensor:
     """[] the share of groups whose known rewards are all equal: they teach a group-relative algorithm nothing."""
     equal = _spread(reward, group) == 0

@@ -28,3 +28,6 @@ def kl_k3(new: Tensor, old: Tensor) -> Tensor:
     """
     log_r = old - new
     return log_r.exp() - 1 - log_r
+
+
+DIVERGENCES = {"k1": kl_k1, "k2": kl_k2, "k3": kl_k3}

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Denominator = Literal["answer", "token", "constant"]
+Denominator = Literal["answer", "token", "constant", "sum"]
 
 
 def total(x: Tensor) -> Tensor:
@@ -28,10 +28,11 @@ def token_weights(action: Tensor, per: Denominator = "answer", longest: int = 0)
     - token: 1/Σ|o_i|, the mean over all tokens of the batch.                          arXiv:2503.14476, eq. 8
     - constant: 1/(B·longest), a sum with a fixed denominator; `longest` 0 takes the longest answer of the batch, which is
       fixed only within it.                                                            arXiv:2503.20783, §3.2
+    - sum: 1/B, the sum over each answer's tokens: log π of the whole answer, one action.  Williams 1992
 
     B counts the answers that have at least one action token: an answer that is left out leaves the mean too.
 
-    Example: answers of 2 and 4 tokens weigh 1/4 and 1/8 a token per answer, 1/6 per token.
+    Example: answers of 2 and 4 tokens weigh 1/4 and 1/8 a token per answer, 1/6 per token, 1/2 as a sum.
     """
     mask = action.to(torch.float32)
     lengths = mask.sum(1, keepdim=True)
@@ -40,6 +41,8 @@ def token_weights(action: Tensor, per: Denominator = "answer", longest: int = 0)
         return mask / (lengths.clamp(min=1) * answers)
     if per == "token":
         return mask / total(mask).clamp(min=1).float()
+    if per == "sum":
+        return mask / answers
     return mask / (answers * (longest or lengths.max().clamp(min=1)))
 
 
@@ -51,6 +54,23 @@ def weighted_sum(term: Tensor, weight: Tensor) -> Tensor:
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     """The mean of `x` where `mask`, in float64: []; 0 where nothing is chosen."""
     return total(torch.where(mask, x, 0.0)) / total(mask).clamp(min=1)
+
+
+def answer_sums(x: Tensor, action: Tensor) -> Tensor:
+    """The sum of `x` [B, T] over each answer's chosen tokens: [B].  Example: 1, 2, 3 with action 0, 1, 1 give 5."""
+    return torch.where(action, x, 0.0).sum(1)
+
+
+def top_share(x: Tensor, mask: Tensor, share: float) -> Tensor:
+    """Where `x` is among the largest `share` of its entries under `mask`, ties at the border included: bool, the shape of `x`.
+
+    Example: half of 1, 3, 2, 4 is 3, 4.
+    """
+    known = x[mask]
+    if len(known) == 0:
+        return mask
+    kept = max(1, round(share * len(known)))
+    return mask & (x >= known.sort(descending=True).values[kept - 1])
 
 
 def group_sums(x: Tensor, group: Tensor) -> Tensor:

@@ -61,9 +61,7 @@ def load(name: str, task: Any, seed: int = 0) -> Policy:
     if name.startswith("preset:"):
         return from_nothing(name.removeprefix("preset:"), tokenizer_for(task), seed)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        if not tokenizer.encode("a", add_special_tokens=False):
-            raise ValueError("it has no tokenizer.")
+        tokenizer = tokenizer_of(name)
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
@@ -73,9 +71,17 @@ def load(name: str, task: Any, seed: int = 0) -> Policy:
             f"No causal language model could be loaded from {name!r}: {reason} "
             f"Give a transformers folder, a hub id, or one of {', '.join('preset:' + p for p in PRESETS)}."
         ) from error
+    return Policy(model, tokenizer)
+
+
+def tokenizer_of(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer in a transformers folder or of a hub id, with a token for padding. ValueError where there is none."""
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    if not tokenizer.encode("a", add_special_tokens=False):
+        raise ValueError("it has no tokenizer.")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Policy(model, tokenizer)
+    return tokenizer
 
 
 def from_nothing(size: str, tokenizer: PreTrainedTokenizerBase, seed: int) -> Policy:

@@ -30,3 +30,13 @@ def encode_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """A demonstrated answer's tokens, the end-of-text token last."""
     end = tokenizer.eos_token_id
     return [*tokenizer.encode(text, add_special_tokens=False), *([end] if isinstance(end, int) else [])]
+
+
+def tokens_until(tokenizer: PreTrainedTokenizerBase, tokens: list[int], characters: int) -> int:
+    """How many of `tokens` it takes to write the first `characters` characters of their text; all where they write fewer."""
+    low, high = 0, len(tokens)
+    while low < high:
+        middle = (low + high) // 2
+        written = len(str(tokenizer.decode(tokens[:middle], skip_special_tokens=True)))
+        low, high = (middle + 1, high) if written < characters else (low, middle)
+    return low

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import count
 from random import Random
@@ -29,6 +30,8 @@ LONGEST = {"direct": (2, 3, 3, 3, 4), "steps": (7, 17, 17, 42, 53)}
 """Characters of the longest demonstration at each level, found by going through all problems."""
 
 _ANSWER = re.compile(r"[+\-−]?[0-9]{1,18}")
+_EXPRESSION = re.compile(r"[0-9+\-*()]{1,64}")
+_SIGNS: dict[type, str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}
 _MIXED: tuple[Callable[[int, int, int, int], Expression], ...] = (
     lambda a, b, c, d: ("+", a, ("*", b, c)),
     lambda a, b, c, d: ("-", a, ("*", b, c)),
@@ -84,9 +87,26 @@ class Arithmetic:
         drawn = (self._prompt(split, "demonstration", number) for number in count(start))
         return ((prompt, working(problem) if self.target == "steps" else str(value(problem))) for prompt, problem in drawn)
 
+    def preferences(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str, str]]:
+        """Prompts with the right number and a wrong one near it each, from number `start` on, endless."""
+        self._check(split)
+        return (self._preference(split, number) for number in count(start))
+
     def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """One verdict for each rollout: 1 if `read_answer` finds the right number in its text, else 0."""
-        return [_verdict(rollout.prompt.truth["answer"], rollout.text) for rollout in rollouts]
+        """One verdict for each rollout: 1 if `read_answer` finds the right number in its text, else 0. With target=steps each
+        step is judged too: 1 if it still comes to the right number."""
+        verdicts = [_verdict(rollout.prompt.truth["answer"], rollout.text) for rollout in rollouts]
+        if not self.judges_steps:
+            return verdicts
+        return [
+            replace(verdict, steps=judged_steps(rollout.prompt.truth["answer"], rollout.text))
+            for verdict, rollout in zip(verdicts, rollouts, strict=True)
+        ]
+
+    @property
+    def judges_steps(self) -> bool:
+        """Whether verdicts have rewards for single steps."""
+        return self.target == "steps"
 
     def pieces(self) -> list[str]:
         """Characters that write every prompt without instructions and every demonstration, each to be one token."""
@@ -103,6 +123,12 @@ class Arithmetic:
             raise ValueError(
                 f"test_share={self.test_share} leaves no problems for {split}. Choose one between 0 and 1, such as 0.1."
             )
+
+    def _preference(self, split: str, number: int) -> tuple[Prompt, str, str]:
+        prompt, problem = self._prompt(split, "preference", number)
+        rng = Random(f"{self.task_seed}/{split}/wrong/{number}")
+        off = _between(rng, 1, 10) * (1 if rng.random() < 0.5 else -1)
+        return prompt, str(value(problem)), str(value(problem) + off)
 
     def _prompt(self, split: str, stream: str, number: int) -> tuple[Prompt, Expression]:
         rng = Random(f"{self.task_seed}/{split}/{stream}/{number}")
@@ -217,6 +243,40 @@ def read_answer(text: str) -> int | None:
     """
     last = text.rpartition("=")[2].strip()
     return int(last.replace("−", "-")) if _ANSWER.fullmatch(last) else None
+
+
+def judged_steps(answer: int, text: str) -> tuple[tuple[int, float], ...]:
+    """For each part between equals signs: (characters up to its end, the sign included; 1 if it comes to `answer`, else 0).
+
+    Example: judged_steps(85, "47+30+8=77+9=86") == ((8, 1.0), (13, 0.0), (15, 0.0))
+    """
+    ends, found = 0, []
+    parts = text.split("=")
+    for number, part in enumerate(parts, 1):
+        ends += len(part) + (number < len(parts))
+        found.append((ends, float(_comes_to(part) == answer)))
+    return tuple(found)
+
+
+def _comes_to(text: str) -> int | None:
+    """What an expression in digits, + - * and parentheses comes to; None where the text is none."""
+    if not _EXPRESSION.fullmatch(text):
+        return None
+    try:
+        return _of_tree(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _of_tree(node: ast.AST) -> int:
+    match node:
+        case ast.Constant(value=int(number)):
+            return number
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_of_tree(operand)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() as operator, right=right):
+            return value((_SIGNS[type(operator)], _of_tree(left), _of_tree(right)))
+    raise ValueError("no operation of arithmetic")
 
 
 def _verdict(answer: int, text: str) -> Verdict:

@@ -27,10 +27,11 @@ class Functions:
     """Prompts from a JSON lines file and rewards from Python functions, as TRL's users write them.
 
     A row is {"prompt": text or chat messages, any columns…}; "completion" is a right answer, which supervised training learns
-    from. A function is called once a batch with keywords: prompts, completions (texts, or message lists for chat prompts),
-    completion_ids, every column as a list, trainer_state (global_step), log_extra(column, values) and log_metric(name,
-    value). It returns a list of numbers, or None where it doesn't apply; `async def` functions run together. A text column
-    "level" is the difficulty class that evaluations report. Files are looked up from the current folder.
+    from; "chosen" and "rejected" are a pair, which DPO and reward models learn from. A function is called once a batch with
+    keywords: prompts, completions (texts, or message lists for chat prompts), completion_ids, every column as a list,
+    trainer_state (global_step), log_extra(column, values) and log_metric(name, value). It returns a list of numbers, or None
+    where it doesn't apply; `async def` functions run together. A text column "level" is the difficulty class that evaluations
+    report. Files are looked up from the current folder.
     """
 
     name = "functions"
@@ -62,12 +63,37 @@ class Functions:
                 )
             yield self._prompt(split, row), row.completion
 
+    def preferences(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str, str]]:
+        """Prompts with the file's chosen and rejected answers, in the same order. ValueError where a row has none."""
+        for row in self._rows(split, start):
+            if row.pair is None:
+                raise ValueError(
+                    f'{self.data}:{row.line} has no "chosen" and "rejected" to learn from, only '
+                    f"{', '.join(['prompt', *row.columns])}. Add them, or set pairs=sampled and name a reward."
+                )
+            yield self._prompt(split, row), *row.pair
+
+    @property
+    def offers_pairs(self) -> bool:
+        """Whether the file has pairs of a chosen and a rejected answer."""
+        try:
+            return bool(self.data) and any(row.pair for row in self._file[0])
+        except ValueError:
+            return False
+
+    @property
+    def has_reward(self) -> bool:
+        """Whether answers can be graded."""
+        return bool(self.reward)
+
     def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict for each rollout: the weighted sum of what the functions say, NaN where none of them applies.
 
         Raises RewardError where a function does, or returns something else than it should."""
         if not rollouts:
             return []
+        if not self.reward:  # a reward model judges, or nobody does
+            return [Verdict(nan) for _ in rollouts]
         extras: dict[str, list[Any]] = {}
         said = call_rewards(self._rewards, self._arguments(rollouts, extras), len(rollouts))
         return [
@@ -82,6 +108,7 @@ class Functions:
         for row in self._splits["train"]:
             yield from [row.prompt] if isinstance(row.prompt, str) else [m["content"] for m in row.prompt]
             yield from [row.completion] if row.completion else []
+            yield from row.pair or ()
 
     def drain_metrics(self) -> dict[str, float]:
         """The mean of what functions gave to log_metric, by name, since the last call; of training's batches only."""
@@ -94,14 +121,14 @@ class Functions:
         found: list[str] = []
         if not self.data:
             found.append('No prompts were named. Write --data FILE.jsonl, one {"prompt": …} a line.')
-        if not self.reward:
-            found.append("No reward was named. Write --reward FILE.py, with a function reward(completions, **columns).")
         if found:
             return found
         try:
             found = [*self._file[1]]
         except ValueError as error:
             found.append(str(error))
+        if not self.reward:
+            return found
         try:
             rewards = self._rewards
         except ValueError as error:

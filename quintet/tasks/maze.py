@@ -121,6 +121,11 @@ class MazeTask:
         self._check(split)
         return (self._demonstration(split, number) for number in count(start))
 
+    def preferences(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str, str]]:
+        """Prompts with a right answer and a careless teacher's wrong one each (the moves alone), from number `start` on."""
+        self._check(split)
+        return (self._preference(split, number) for number in count(start))
+
     def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict for each rollout; any text whatsoever gets one."""
         return [self._verdict(rollout.prompt.truth, rollout.text) for rollout in rollouts]
@@ -200,6 +205,10 @@ class MazeTask:
                 return prompt, steps_target(maze, moves)
             case "reset":
                 return prompt, reset_target(maze, moves, rng)
+
+    def _preference(self, split: str, number: int) -> tuple[Prompt, str, str]:
+        prompt, maze, rng = self._prompt(split, "preference", number, self._longest_shown)
+        return prompt, direct_target(prompt.truth["moves"]), direct_target(careless_walk(maze, rng))
 
     def _verdict(self, truth: Any, text: str) -> Verdict:
         score = self.score(truth, text)

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-RESERVED = ("prompt", "completion", "completion_ids")
+RESERVED = ("prompt", "completion", "completion_ids", "chosen", "rejected")
 """Keys of a row that are no columns for reward functions."""
 MOST_COMPLAINTS = 5
 
@@ -26,6 +26,8 @@ class Row:
     """A right answer, where the file shows one."""
     columns: Mapping[str, Any]
     """All the rest."""
+    pair: tuple[str, str] | None = None
+    """A preferred and a rejected answer, where the file has them."""
 
     @property
     def key(self) -> str:
@@ -41,8 +43,9 @@ class Row:
 def read_rows(path: Path) -> tuple[list[Row], list[str]]:
     """The rows of a file, and what is wrong with the lines that give none (FILE:LINE first).
 
-    A row is {"prompt": text or messages, ...} and may have a "completion", a text or one assistant's message. Empty lines are
-    skipped. Raises ValueError where there is no such file, or no text in it."""
+    A row is {"prompt": text or messages, ...} and may have a "completion", a text or one assistant's message; or, as a
+    pair, "chosen" and "rejected", the prompt then being what two conversations have in common where none is given. Empty lines
+    are skipped. Raises ValueError where there is no such file, or no text in it."""
     rows: list[Row] = []
     complaints: list[str] = []
     try:
@@ -72,10 +75,29 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
 def _row(number: int, row: Any) -> Row:
     if not isinstance(row, dict):
         raise ValueError(f"a row must be a JSON object, not {_named(row)}.")
+    if "prompt" not in row and {"chosen", "rejected"} <= set(row):
+        row = _with_prompt(row)
     if "prompt" not in row:
         raise ValueError(f'a row needs the key "prompt"; this one has {", ".join(row) or "none"}.')
     columns = {key: value for key, value in row.items() if key not in RESERVED}
-    return Row(number, _prompt(row["prompt"]), _completion(row.get("completion")), columns)
+    pair = None
+    if "chosen" in row or "rejected" in row:
+        better, worse = (_completion(row.get(key), key) for key in ("chosen", "rejected"))
+        if better is None or worse is None:
+            raise ValueError('a pair needs both "chosen" and "rejected".')
+        pair = better, worse
+    return Row(number, _prompt(row["prompt"]), _completion(row.get("completion")), columns, pair)
+
+
+def _with_prompt(row: dict[str, Any]) -> dict[str, Any]:
+    """The row of two conversations that begin alike and differ in their last message: that beginning is the prompt."""
+    better, worse = row["chosen"], row["rejected"]
+    chats = all(isinstance(chat, list) and len(chat) > 1 and all(map(_is_message, chat)) for chat in (better, worse))
+    if not chats or better[:-1] != worse[:-1]:
+        raise ValueError(
+            'a pair without a "prompt" must be two lists of messages that differ in the last one only. Add a "prompt".'
+        )
+    return {**row, "prompt": better[:-1], "chosen": better[-1:], "rejected": worse[-1:]}
 
 
 def _prompt(prompt: Any) -> str | tuple[Mapping[str, str], ...]:
@@ -86,12 +108,12 @@ def _prompt(prompt: Any) -> str | tuple[Mapping[str, str], ...]:
     raise ValueError('"prompt" must be a text or a list of messages {"role": …, "content": …}, both texts, and not empty.')
 
 
-def _completion(completion: Any) -> str | None:
+def _completion(completion: Any, key: str = "completion") -> str | None:
     if completion is None or isinstance(completion, str):
         return completion
     if isinstance(completion, list) and len(completion) == 1 and _is_message(completion[0]):
         return completion[0]["content"]
-    raise ValueError('"completion" must be a text or a list of one message {"role": "assistant", "content": …}.')
+    raise ValueError(f'"{key}" must be a text or a list of one message {{"role": "assistant", "content": …}}.')
 
 
 def _is_message(message: Any) -> bool:

@@ -1,5 +1,5 @@
-"""From a batch to the log-probability of each of its tokens. Column t of the result speaks about token t: here, and only here,
-logits are shifted by one.
+"""From a batch to what networks say of each of its tokens. Column t of a result speaks about token t: here, and only here,
+outputs are shifted by one.
 
 Two ways, the same numbers to float error: `plain` reads each row whole; `shared` reads each prompt once for all its answers,
 forward and backward, through the model's own key/value cache. With 8 answers to a prompt and answers shorter than prompts
@@ -8,63 +8,110 @@ that is most of the work.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 
 from quintet.data import Batch, Outputs, Sampling
+from quintet.models import heads
 from quintet.models.logprobs import selected
 
+Readings = tuple[Tensor, ...]
+"""What a pass says behind each of its tokens, [B, K, …] each."""
+Read = Callable[..., Readings]
+"""A pass, called with transformers' keywords."""
 
-def outputs(model: nn.Module, batch: Batch, sampling: Sampling) -> Outputs:
-    """Log-probabilities and entropies, [B, T], of the tokens behind each row's prompt; elsewhere they mean nothing."""
+
+def outputs(model: PreTrainedModel, batch: Batch, sampling: Sampling, head: nn.Linear | None = None) -> Outputs:
+    """Log-probabilities and entropies, [B, T], of the tokens behind each row's prompt, and values where there is a `head` on
+    the trunk; elsewhere they mean nothing."""
+    read = partial(_logits_and_values, model, head) if head is not None else partial(_logits, model)
+
+    def say(readings: Readings, tokens: Tensor) -> Readings:
+        logits, *values = readings
+        return (*selected(logits, tokens, sampling), *values)
+
+    logp, entropy, *values = _behind_prompts(read, say, model, batch)
+    return Outputs(logp, entropy, *values)
+
+
+def values(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """A critic's [B, T]: what it expects before it has seen token t, behind each row's prompt."""
+    (said,) = _behind_prompts(partial(heads.read_scalars, model), lambda readings, _: readings, model, batch)
+    return said
+
+
+def scores(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """A reward model's [B, 1], of each whole row."""
+    return heads.scores(model, batch.tokens, batch.length)
+
+
+def _logits(model: PreTrainedModel, **inputs: Any) -> Readings:
+    return (model(**inputs).logits,)
+
+
+def _logits_and_values(model: PreTrainedModel, head: nn.Linear, **inputs: Any) -> Readings:
+    with heads.head_input(model) as seen:
+        logits = model(**inputs).logits
+    return logits, head(seen[0])[..., 0].float()
+
+
+Say = Callable[[Readings, Tensor], Readings]
+"""From what was read behind the tokens before them to what is said of `tokens` [B, K]: [B, K] each."""
+
+
+def _behind_prompts(read: Read, say: Say, model: PreTrainedModel, batch: Batch) -> Readings:
     first = _first_action(batch)
     leaders = _leaders(batch, first)
-    return (
-        plain(model, batch, first, sampling) if len(leaders) == len(first) else shared(model, batch, first, leaders, sampling)
-    )
+    if len(leaders) == len(first):
+        return plain(read, say, batch, first)
+    return shared(read, say, model, batch, first, leaders)
 
 
-def plain(model: nn.Module, batch: Batch, first: Tensor, sampling: Sampling) -> Outputs:
+def plain(read: Read, say: Say, batch: Batch, first: Tensor) -> Readings:
     """Each row whole. Padding is on the right and attention is causal, so no token sees it and no mask is needed. Logits are
     computed from the earliest answer's column on."""
     start = int(first.min())
     kept = batch.tokens.shape[1] - start
-    logits = model(input_ids=batch.tokens[:, :-1], use_cache=False, logits_to_keep=kept).logits[:, -kept:]
-    logp, entropy = selected(logits, batch.tokens[:, start:], sampling)
-    return Outputs(*(nn.functional.pad(x, (start, 0)) for x in (logp, entropy)))
+    readings = read(input_ids=batch.tokens[:, :-1], use_cache=False, logits_to_keep=kept)
+    said = say(tuple(r[:, -kept:] for r in readings), batch.tokens[:, start:])
+    return tuple(nn.functional.pad(x, (start, 0)) for x in said)
 
 
-def shared(model: nn.Module, batch: Batch, first: Tensor, leaders: Tensor, sampling: Sampling) -> Outputs:
+def shared(read: Read, say: Say, model: PreTrainedModel, batch: Batch, first: Tensor, leaders: Tensor) -> Readings:
     """Each prompt once. `leaders` [P]: the first row of each run of siblings, whose prompt stands for all of them."""
     prompts, mask = _prompts(batch, first, leaders)
     group = torch.bucketize(torch.arange(len(first), device=first.device), leaders, right=True) - 1
     cache = DynamicCache(config=model.config)  # type: ignore[arg-type]
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    opening = model(
+    opening = read(
         input_ids=prompts, attention_mask=mask, position_ids=positions, past_key_values=cache, logits_to_keep=1
-    ).logits  # [P, 1, V] says what the first token of each answer may be
+    )  # [P, 1, …] says what the first token of each answer may be
     _give_to(cache, group)
 
     columns = first[:, None] + torch.arange(int((batch.length - first).max()), device=first.device)
     columns = columns.clamp(max=batch.tokens.shape[1] - 1)
     answers = batch.tokens.gather(1, columns)
-    logits = opening.index_select(0, group)
+    readings: Sequence[Tensor] = [x.index_select(0, group) for x in opening]
     if answers.shape[1] > 1:
-        rest = model(
+        rest = read(
             input_ids=answers[:, :-1],
             attention_mask=torch.cat([mask[group], torch.ones_like(answers[:, :-1])], 1),
             position_ids=columns[:, :-1],
             past_key_values=cache,
-        ).logits
-        logits = torch.cat([logits, rest], 1)
-    logp, entropy = selected(logits, answers, sampling)
+        )
+        readings = [torch.cat(both, 1) for both in zip(readings, rest, strict=True)]
+    said = say(tuple(readings), answers)
     inside = columns < batch.length[:, None]
     inside &= torch.cat(
         [inside.new_ones(len(first), 1), columns[:, 1:] > columns[:, :-1]], 1
     )  # clamped columns repeat the last
-    zeros = torch.zeros(batch.tokens.shape, device=logp.device)
-    return Outputs(*(zeros.scatter_add(1, columns, torch.where(inside, x, 0.0)) for x in (logp, entropy)))
+    zeros = torch.zeros(batch.tokens.shape, device=said[0].device)
+    return tuple(zeros.scatter_add(1, columns, torch.where(inside, x, 0.0)) for x in said)
 
 
 def _give_to(cache: DynamicCache, group: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The learner: gradients in micro-batches, one optimiser, float32 master weights."""
+"""The learner: gradients in micro-batches, one optimiser a network, float32 master weights."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from dataclasses import fields, replace
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
-from quintet.data import Batch, Needs, Outputs, Sampling, select
+from quintet.data import Batch, Fact, Needs, Network, Outputs, Sampling, select
+from quintet.engines.embedded import forward
 from quintet.engines.embedded.device import precision
-from quintet.engines.embedded.forward import outputs
-from quintet.engines.embedded.optimisers import Optimiser
+from quintet.engines.embedded.networks import Trained
 from quintet.equations.divergences import kl_k3
-from quintet.equations.reduce import Means, scale_to_norm, weighted_sum
+from quintet.equations.reduce import Means, weighted_sum
+from quintet.models.heads import scalar_model, value_head
 from quintet.models.load import Policy
 from quintet.protocols import Loss, State, Stats
 from quintet.updates import FirstOrder
 
 
 class EmbeddedLearner:
-    """`protocols.Learner` on a transformers module in this process.
+    """`protocols.Learner` on transformers modules in this process: the policy and, once an algorithm asked for them, a frozen
+    reference, a critic (a network, or a head on the policy) or a reward model (`score`).
 
     `sampling` is the distribution that log-probabilities speak about; `micro_batch` bounds the answers in one pass (0: all).
     """
@@ -30,123 +33,194 @@ class EmbeddedLearner:
     def __init__(
         self, policy: Policy, device: torch.device, sampling: Sampling, micro_batch: int = 0, dtype: str = "float32"
     ) -> None:
-        self.model = policy.model.to(device)  # type: ignore[arg-type]
+        self.model: PreTrainedModel = policy.model.to(device)  # type: ignore[arg-type]
         self.device, self.sampling, self.micro_batch, self.dtype = device, sampling, micro_batch, dtype
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.reference: torch.nn.Module | None = None
-        self.optimiser: Optimiser | None = None
+        self.networks: dict[Network, Trained] = {"policy": Trained("policy", self.model)}
+        self.reference: PreTrainedModel | None = None
+        self.critic: PreTrainedModel | None = None
+        self.score: PreTrainedModel | None = None
+        self.head: torch.nn.Linear | None = None
+        self.notes: Mapping[str, float] = {}
+        self.needs = Needs()
+
+    @property
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """The policy's, and those of a head on its trunk."""
+        return self.networks["policy"].parameters
+
+    def prepare(self, needs: Needs) -> None:
+        """Make the networks that are needed and not there yet, each from the policy as it is now."""
+        self.needs = needs
+        if (needs.reference or needs.frozen_sampler) and self.reference is None:
+            self.reference = copy.deepcopy(self.model).requires_grad_(False)
+        if needs.critic == "separate" and self.critic is None:
+            self.critic = scalar_model(self.model)
+            self.networks["critic"] = Trained("critic", self.critic)
+        if needs.critic == "head" and self.head is None:
+            self.head = value_head(self.model)
+            self.networks["policy"] = Trained("policy", self.model, self.head)
+        if needs.score and self.score is None:
+            self.score = scalar_model(self.model)
+            self.networks = {"score": Trained("score", self.score)}
 
     # ---- columns -------------------------------------------------------------------------------------------------------
 
-    def annotate(self, batch: Batch, needs: Needs) -> Batch:
-        """The batch on this device, with the columns that `needs` names."""
-        if needs.critic or needs.pairs:
-            missing = "holds no critic" if needs.critic else "keeps no pairs together"
-            raise ValueError(f"The embedded engine {missing} yet; choose an algorithm that needs none: reinforce or grpo.")
-        moved = {f.name: getattr(batch, f.name) for f in fields(batch)}
-        batch = replace(batch, **{k: v.to(self.device) for k, v in moved.items() if isinstance(v, Tensor)})
-        if needs.reference and self.reference is None:
-            self.reference = copy.deepcopy(self.model).requires_grad_(False)
-        if needs.old:
-            batch = replace(batch, old_logp=self._logp(self.model, batch))
-        if needs.reference and self.reference is not None:
-            batch = replace(batch, ref_logp=self._logp(self.reference, batch))
-        return batch
-
     @torch.no_grad()
-    def _logp(self, model: torch.nn.Module, batch: Batch) -> Tensor:
-        model.eval()
-        logp = torch.zeros(batch.tokens.shape, device=self.device)
-        for rows in self._micro_batches(torch.arange(len(batch.tokens), device=self.device)):
+    def annotate(self, batch: Batch, needs: Needs) -> Batch:
+        """The batch on this device, with the notes and the columns that `needs` names."""
+        self.prepare(needs)
+        moved = {f.name: getattr(batch, f.name) for f in fields(batch)}
+        batch = replace(batch, **{k: v.to(self.device) for k, v in moved.items() if isinstance(v, Tensor)}, notes=self.notes)
+        names = {
+            "old_logp": needs.old,
+            "entropy": needs.entropy,
+            "value": needs.critic != "none",
+            "ref_logp": needs.reference,
+        }
+        columns = {name: torch.zeros(batch.tokens.shape, device=self.device) for name, wanted in names.items() if wanted}
+        for rows in self._micro_batches(torch.arange(len(batch.tokens), device=self.device), batch) if columns else ():
             part = select(batch, rows)
-            logp[rows, : part.tokens.shape[1]] = self._forward(model, part).logp
-        return logp
+            for name, column in self._columns(part, needs).items():
+                columns[name][rows, : part.tokens.shape[1]] = column
+        return replace(batch, **columns)
+
+    def _columns(self, part: Batch, needs: Needs) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        if needs.old or needs.entropy or self.head is not None:
+            now = self._policy(self.model, part, self.head)
+            found |= {"old_logp": now.logp} if needs.old else {}
+            found |= {"entropy": now.entropy} if needs.entropy else {}
+            found |= {"value": now.value} if self.head is not None else {}
+        if self.critic is not None:
+            found["value"] = self._values(part)
+        if needs.reference and self.reference is not None:
+            found["ref_logp"] = self._policy(self.reference, part).logp
+        return found
 
     # ---- passes --------------------------------------------------------------------------------------------------------
 
-    def gradient(self, loss: Loss, batch: Batch) -> Stats:
+    def gradient(self, loss: Loss, batch: Batch, only: Network | None = None) -> Stats:
         """Set `.grad` to that of Σ weight · (sum of the loss's terms); the terms' sums and what was seen on the way."""
-        for p in self.parameters:
-            p.grad = None
-        self.model.eval()  # no dropout: the policy that learns must be the one that sampled
-        return self._visit(loss, batch, backward=True)
+        for network in self.networks.values():
+            network.forget_gradient()
+        return self._visit(loss, batch, only, backward=True)
 
     @torch.no_grad()
-    def evaluate(self, loss: Loss, batch: Batch) -> Stats:
+    def evaluate(self, loss: Loss, batch: Batch, only: Network | None = None) -> Stats:
         """The same sums, without a gradient."""
-        self.model.eval()
-        return self._visit(loss, batch, backward=False)
+        return self._visit(loss, batch, only, backward=False)
 
-    def _visit(self, loss: Loss, batch: Batch, backward: bool) -> Stats:
+    def _visit(self, loss: Loss, batch: Batch, only: Network | None, backward: bool) -> Stats:
         """Add up the loss over micro-batches. Rows of no weight are not visited: they could add nothing."""
         sums: dict[str, float] = {"loss": 0.0, "nonfinite_answers": 0.0}
         means = Means()
-        for rows in self._micro_batches(_by_length(batch, (batch.weight != 0).any(1).nonzero()[:, 0])):
-            part, new = self._finite(select(batch, rows))
+        for rows in self._micro_batches(_by_length(batch, (batch.weight != 0).any(1).nonzero()[:, 0]), batch):
+            part, new = self._finite(select(batch, rows), only)
             sums["nonfinite_answers"] += len(rows) - len(part.tokens)
             if len(part.tokens) == 0:
                 continue
-            if part.old_logp is None:  # on-policy: this pass is the old policy's, and the ratio is exactly 1
+            on_policy = part.old_logp is None and new.logp is not None
+            if on_policy:  # this pass is the old policy's, and the ratio is exactly 1
                 part = replace(part, old_logp=new.logp.detach())
             seen = part.action & (part.weight != 0)
             value = torch.zeros((), device=self.device)
             for name, term in loss(new, part).items():
-                if term.dtype == torch.bool:
-                    means.add(name, term.double(), seen)
+                fact = term.value if isinstance(term, Fact) else term.double() if term.dtype == torch.bool else None
+                if fact is not None:
+                    means.add(name, fact.detach(), seen if fact.shape[1] == seen.shape[1] else seen.any(1, keepdim=True))
                 else:
-                    summed = weighted_sum(term, part.weight)
+                    summed = weighted_sum(term, part.weight)  # type: ignore[arg-type]
                     value = value + summed
                     sums[f"loss/{name}"] = sums.get(f"loss/{name}", 0.0) + float(summed.detach())
-            if backward:
+            if backward and value.requires_grad:
                 value.backward()
             sums["loss"] += float(value.detach())
-            _watch(means, new, part, seen)
+            if new.logp is not None:
+                _watch(means, new, part, seen, on_policy)
         return sums | means.result()
 
-    def _finite(self, part: Batch) -> tuple[Batch, Outputs]:
-        """A forward pass over the rows whose log-probabilities are finite: one bad answer must not spoil the others."""
-        new = self._forward(self.model, part)
-        columns = (new.logp, part.old_logp, part.ref_logp, part.behaviour_logp)
-        fine = torch.stack([torch.isfinite(c) | ~part.action for c in columns if c is not None]).all(0).all(1)
+    def _finite(self, part: Batch, only: Network | None) -> tuple[Batch, Outputs]:
+        """A forward pass over the rows whose numbers are finite: one bad answer must not spoil the others. Where siblings are
+        compared, its group goes with it."""
+        new = self._forward(part, only)
+        columns = (new.logp, new.value, new.score, part.old_logp, part.ref_logp, part.behaviour_logp)
+        fine = torch.stack([(torch.isfinite(c) | ~part.action).all(1) for c in columns if c is not None]).all(0)
+        if self.needs.pairs:
+            fine &= ~torch.isin(part.group, part.group[~fine])
         if bool(fine.all()):
             return part, new
         part = select(part, fine.nonzero()[:, 0]) if bool(fine.any()) else replace(part, tokens=part.tokens[:0])
-        return part, (self._forward(self.model, part) if len(part.tokens) else new)
+        return part, (self._forward(part, only) if len(part.tokens) else new)
 
-    def _forward(self, model: torch.nn.Module, batch: Batch) -> Outputs:
+    def _forward(self, batch: Batch, only: Network | None) -> Outputs:
+        """The networks that are trained, or the one that is wanted. No dropout: the policy that learns must be the one that
+        sampled."""
+        wanted = [only] if only else list(self.networks)
+        new = self._policy(self.model, batch, self.head) if "policy" in wanted else Outputs()
+        if "critic" in wanted and self.critic is not None:
+            new = replace(new, value=self._values(batch))
+        return replace(new, score=self.scores(batch)) if "score" in wanted else new
+
+    def scores(self, batch: Batch) -> Tensor:
+        """The reward model's, [B, 1]."""
+        assert self.score is not None
         with precision(self.device, self.dtype):
-            return outputs(model, batch, self.sampling)
+            return forward.scores(self.score.eval(), batch)
 
-    def _micro_batches(self, rows: Tensor) -> Sequence[Tensor]:
-        return rows.split(self.micro_batch or max(1, len(rows))) if len(rows) else ()
+    def _policy(self, model: PreTrainedModel, batch: Batch, head: torch.nn.Linear | None = None) -> Outputs:
+        with precision(self.device, self.dtype):
+            return forward.outputs(model.eval(), batch, self.sampling, head)
+
+    def _values(self, batch: Batch) -> Tensor:
+        assert self.critic is not None
+        with precision(self.device, self.dtype):
+            return forward.values(self.critic.eval(), batch)
+
+    def _micro_batches(self, rows: Tensor, batch: Batch) -> Sequence[Tensor]:
+        """`rows` in passes of at most `micro_batch`; where siblings are compared, of whole groups, one at least."""
+        if len(rows) == 0:
+            return ()
+        if not self.needs.pairs or not self.micro_batch:
+            return rows.split(self.micro_batch or len(rows))
+        groups = batch.group[rows]
+        passes: list[list[int]] = []
+        for number in dict.fromkeys(groups.tolist()):
+            siblings = rows[groups == number].tolist()
+            if not passes or len(passes[-1]) + len(siblings) > self.micro_batch:
+                passes.append([])
+            passes[-1] += siblings
+        return [torch.tensor(p, device=rows.device) for p in passes]
 
     # ---- steps ---------------------------------------------------------------------------------------------------------
 
     def apply(self, settings: FirstOrder, progress: float) -> Stats:
-        """Clip the gradient by norm and take one optimiser step; no step where nothing was visited or it is not finite."""
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        rate = settings.learning_rate(progress)
-        length = scale_to_norm(gradients, settings.max_grad_norm)
-        if not gradients or not torch.isfinite(torch.tensor(length)):
-            return {"grad_norm": length, "learning_rate": rate, "skipped_updates": 1.0}
-        if self.optimiser is None:
-            self.optimiser = Optimiser(self.model, settings)
-        self.optimiser.step(rate)
-        return {"grad_norm": length, "learning_rate": rate, "skipped_updates": 0.0}
+        """One step of each network that has a gradient; of one that should have and hasn't, a skipped step is counted."""
+        asked = [n for n in self.networks.values() if any(p.grad is not None for p in n.parameters)]
+        stats = [n.step(settings, progress) for n in asked or self.networks.values()]
+        skipped = max(s["skipped_updates"] for s in stats)
+        return {key: value for s in stats for key, value in s.items()} | {"skipped_updates": skipped}
+
+    def direction(self) -> list[Tensor]:
+        """The policy's gradient, one tensor a parameter, as the last `gradient` set it."""
+        return self.networks["policy"].gradient()
 
     @contextmanager
     def shifted(self, direction: Sequence[Tensor], scale: float) -> Iterator[None]:
-        """Within the context the parameters are θ + scale · direction; afterwards bit for bit what they were."""
+        """Within the context the policy's parameters are θ + scale · direction; afterwards bit for bit what they were."""
         kept = [p.detach().clone() for p in self.parameters]
         try:
-            with torch.no_grad():
-                for p, d in zip(self.parameters, direction, strict=True):
-                    p.add_(d, alpha=scale)
+            self.move(direction, scale)
             yield
         finally:
             with torch.no_grad():
                 for p, k in zip(self.parameters, kept, strict=True):
                     p.copy_(k)
+
+    @torch.no_grad()
+    def move(self, direction: Sequence[Tensor], scale: float) -> None:
+        """The policy's parameters become θ + scale · direction."""
+        for p, d in zip(self.parameters, direction, strict=True):
+            p.add_(d, alpha=scale)
 
     # ---- state ---------------------------------------------------------------------------------------------------------
 
@@ -154,20 +228,25 @@ class EmbeddedLearner:
         return self.model.state_dict()
 
     def state(self) -> State:
-        """Everything a resumed run needs beside the model's own weights: optimiser and reference."""
+        """Everything a resumed run needs beside the policy's own weights: the other networks, optimisers, notes."""
+        held = {"reference": self.reference, "critic": self.critic, "score": self.score, "head": self.head}
         return {
-            "optimiser": self.optimiser.state() if self.optimiser else None,
-            "reference": self.reference.state_dict() if self.reference else None,
+            "networks": {name: module.state_dict() for name, module in held.items() if module is not None},
+            "optimisers": {name: network.state() for name, network in self.networks.items()},
+            "notes": dict(self.notes),
         }
 
-    def restore(self, state: State, settings: FirstOrder) -> None:
-        """Go on from `state()`; the model's weights must be the checkpoint's already."""
-        if state["optimiser"] is not None:
-            self.optimiser = Optimiser(self.model, settings)
-            self.optimiser.restore(state["optimiser"])
-        if state["reference"] is not None:
-            self.reference = copy.deepcopy(self.model).requires_grad_(False)
-            self.reference.load_state_dict(state["reference"])
+    def restore(self, state: State, needs: Needs) -> None:
+        """Go on from `state()`; the policy's weights must be the checkpoint's already."""
+        self.prepare(needs)
+        held = {"reference": self.reference, "critic": self.critic, "score": self.score, "head": self.head}
+        for name, weights in state["networks"].items():
+            module = held[name]
+            assert module is not None, f"{name} was saved and isn't needed"
+            module.load_state_dict(weights)
+        for name, network in self.networks.items():
+            network.restore(state["optimisers"].get(name))
+        self.notes = dict(state["notes"])
 
 
 def _by_length(batch: Batch, rows: Tensor) -> Tensor:
@@ -178,12 +257,14 @@ def _by_length(batch: Batch, rows: Tensor) -> Tensor:
     return rows[longest[rows].argsort(stable=True)]
 
 
-def _watch(means: Means, new: Outputs, part: Batch, seen: Tensor) -> None:
+def _watch(means: Means, new: Outputs, part: Batch, seen: Tensor, on_policy: bool) -> None:
     """What is worth knowing of every pass, whatever the algorithm."""
     logp = new.logp.detach()
     means.add("entropy", new.entropy.detach(), seen)
+    if not on_policy:
+        means.add("approx_kl", kl_k3(part.old_logp, logp), seen)  # KL(old ‖ new): the samples are the old policy's
     if part.behaviour_logp is not None:
-        gap = (logp - part.behaviour_logp).abs()
+        gap = ((logp if on_policy else part.old_logp) - part.behaviour_logp).abs()
         means.add("logp_gap/mean", gap, seen)
         means.raise_to("logp_gap/max", gap, seen)
     if part.ref_logp is not None:

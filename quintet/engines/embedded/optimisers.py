@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from quintet.protocols import State
@@ -10,14 +12,15 @@ from quintet.updates import FirstOrder
 
 class Optimiser:
     """AdamW for every parameter; or Muon for the hidden weight matrices and AdamW for the rest, as its author advises
-    (Jordan 2024): embeddings, output head, norms and biases."""
+    (Jordan 2024): embeddings, output and scalar heads, norms and biases."""
 
-    def __init__(self, model: torch.nn.Module, settings: FirstOrder) -> None:
-        named = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-        outer = {id(m.weight) for m in (_embedding(model), _head(model)) if m is not None}
-        hidden = [p for _, p in named if p.dim() == 2 and id(p) not in outer] if settings.optimiser == "muon" else []
+    def __init__(self, modules: Sequence[torch.nn.Module], settings: FirstOrder) -> None:
+        model, *others = modules
+        trained = [p for module in modules for p in module.parameters() if p.requires_grad]
+        outer = {id(p) for m in (_embedding(model), *_heads(model), *others) if m is not None for p in m.parameters()}
+        hidden = [p for p in trained if p.dim() == 2 and id(p) not in outer] if settings.optimiser == "muon" else []
         ours = {id(p) for p in hidden}
-        rest = [p for _, p in named if id(p) not in ours]
+        rest = [p for p in trained if id(p) not in ours]
         decay = settings.weight_decay
         self.parts: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(rest, lr=settings.lr, betas=settings.betas, weight_decay=decay)
@@ -45,5 +48,6 @@ def _embedding(model: torch.nn.Module) -> torch.nn.Module | None:
     return model.get_input_embeddings() if hasattr(model, "get_input_embeddings") else None  # type: ignore[operator]
 
 
-def _head(model: torch.nn.Module) -> torch.nn.Module | None:
-    return model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None  # type: ignore[operator]
+def _heads(model: torch.nn.Module) -> list[torch.nn.Module | None]:
+    output = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None  # type: ignore[operator]
+    return [output, getattr(model, "score", None)]

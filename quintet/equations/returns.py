@@ -1,0 +1,55 @@
+"""What follows a token: rewards to come, and how they compare with a critic's expectation. All [B, T]; 0 outside `action`.
+
+Tokens that the policy did not choose (a tool's output) are no steps of the episode: sums and recursions pass over them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from quintet.equations.reduce import masked_mean
+
+
+def on_last(reward: Tensor, action: Tensor) -> Tensor:
+    """An answer's reward [B] on the last token of it that the policy chose.
+
+    Example: reward 2 and action 0, 1, 1, 0 give 0, 0, 2, 0.
+    """
+    last = action & (to_go(action.to(reward.dtype), action) == 1)
+    return torch.where(last, reward[:, None], 0.0)
+
+
+def to_go(x: Tensor, action: Tensor) -> Tensor:
+    """Σ of `x` over the chosen tokens from t on.  Example: 1, 2, 3, all chosen, give 6, 5, 3."""
+    kept = torch.where(action, x, 0.0)
+    return torch.where(action, kept.flip(1).cumsum(1).flip(1), 0.0)
+
+
+def gae(reward: Tensor, value: Tensor, action: Tensor, gamma: float = 1.0, lam: float = 0.95) -> Tensor:
+    """Generalised advantage estimation: A_t = Σ_l (γλ)^l δ_{t+l} with δ_t = r_t + γ·V_{t+1} − V_t, and V = 0 behind the end.
+
+    `reward` and `value` [B, T]: what token t earned, and what was expected before it was chosen.
+    Source: Schulman et al. 2015, arXiv:1506.02438, eq. 16.
+    Example: rewards 0, 1 and values .5, .5 with γ = 1, λ = .5 give .25, .5.
+    """
+    advantage = torch.zeros_like(value)
+    next_value = value.new_zeros(len(value))
+    next_advantage = value.new_zeros(len(value))
+    for t in reversed(range(value.shape[1])):
+        here = action[:, t]
+        delta = reward[:, t] + gamma * next_value - value[:, t]
+        advantage[:, t] = torch.where(here, delta + gamma * lam * next_advantage, 0.0)
+        next_value = torch.where(here, value[:, t], next_value)
+        next_advantage = torch.where(here, advantage[:, t], next_advantage)
+    return advantage
+
+
+def explained_variance(value: Tensor, returns: Tensor, action: Tensor) -> Tensor:
+    """1 − Var(R − V)/Var(R) over the chosen tokens: [] in float64; 1 for a critic that knows, 0 for a constant one, below 0 for
+    one that misleads; 0 where all returns are equal.
+
+    Example: returns 0, 1 and values .25, .75 give .75.
+    """
+    variance, left = (masked_mean((x - masked_mean(x, action)) ** 2, action) for x in (returns, returns - value))
+    return torch.where(variance > 0, 1 - left / variance.clamp(min=torch.finfo(torch.float64).tiny), 0.0)

@@ -1,0 +1,103 @@
+"""Networks that say one number: critics and reward models. Each is a policy's trunk with a scalar head, in transformers' own
+layout for sequence classification, so that what is saved is loaded by anybody's code."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+
+
+def scalar_model(policy: PreTrainedModel) -> PreTrainedModel:
+    """A network with a copy of the policy's trunk and a head that says 0 to everything, for now.
+
+    Raises ValueError where transformers has no such form of the policy's architecture."""
+    config = copy.deepcopy(policy.config)
+    config.num_labels = 1
+    if config.pad_token_id is None:  # which token is the last is decided by it
+        config.pad_token_id = _first(policy.generation_config.eos_token_id if policy.generation_config else 0)
+    try:
+        made = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    except ValueError as error:
+        raise ValueError(
+            f"A critic or reward model needs {type(policy).__name__} in its form for sequence classification, which "
+            "transformers doesn't have. Choose an algorithm without one (grpo, reinforce), or critic=head."
+        ) from error
+    made.base_model.load_state_dict(policy.base_model.state_dict())
+    with torch.no_grad():
+        head(made).weight.zero_()
+    return made.to(policy.device).eval()
+
+
+def head(model: PreTrainedModel) -> nn.Linear:
+    """The layer that says the number."""
+    return model.score  # type: ignore[return-value]
+
+
+def load_reward_model(folder: str) -> PreTrainedModel:
+    """A reward model from a transformers folder or hub id: sequence classification with one label.
+
+    Raises ValueError, in a sentence, where it is none."""
+    try:
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"No reward model could be loaded from {folder!r}: {str(error).strip().splitlines()[0]} "
+            "Give a transformers folder for sequence classification, such as what `quintet train reward-model` leaves."
+        ) from error
+    if model.config.num_labels != 1:
+        raise ValueError(f"{folder} sorts texts into {model.config.num_labels} classes; a reward model says one number.")
+    return model.eval()
+
+
+def save_reward_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """A transformers folder, whole or absent: written beside its place and renamed."""
+    import os
+    import shutil
+
+    beside = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(beside)
+    tokenizer.save_pretrained(beside)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(beside, folder)
+
+
+def read_scalars(model: PreTrainedModel, logits_to_keep: int = 0, **inputs: Any) -> tuple[Tensor]:
+    """The number behind each of the last `logits_to_keep` tokens (0: all): [B, K], with the arguments of the policy."""
+    hidden = model.base_model(**inputs).last_hidden_state
+    return (head(model)(hidden[:, -logits_to_keep:])[..., 0].float(),)
+
+
+def scores(model: PreTrainedModel, tokens: Tensor, length: Tensor) -> Tensor:
+    """The number behind the last token of each row: [B, 1], from rows padded on the right."""
+    (said,) = read_scalars(model, input_ids=tokens, use_cache=False)
+    return said.gather(1, length[:, None] - 1)
+
+
+@contextmanager
+def head_input(policy: nn.Module) -> Iterator[list[Tensor]]:
+    """Within the context, what each forward pass gives to the policy's output layer: [B, K, H] a pass, K the kept logits."""
+    seen: list[Tensor] = []
+    hook = policy.get_output_embeddings().register_forward_pre_hook(lambda _, given: seen.append(given[0]))  # type: ignore[operator]
+    try:
+        yield seen
+    finally:
+        hook.remove()
+
+
+def value_head(policy: PreTrainedModel) -> nn.Linear:
+    """A head for the policy's own trunk that says 0 to everything, for now."""
+    made = nn.Linear(policy.get_output_embeddings().in_features, 1, bias=False)  # type: ignore[union-attr]
+    nn.init.zeros_(made.weight)
+    return made.to(policy.device)
+
+
+def _first(token: Any) -> int:
+    return int(token[0] if isinstance(token, list) else token or 0)
