@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-short test lint format clean
+.PHONY: demo demo-short test lint format results clean
 demo: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml
 
@@ -11,6 +11,11 @@ demo-short: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+# docs/results.md: five algorithms, two tasks, three seeds (about 40 minutes on two cores), and their peak memory
+results: .venv/ready
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.results
 
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python

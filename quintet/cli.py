@@ -302,6 +302,8 @@ def _general_help() -> str:
 
 
 def _train_help(line: CommandLine) -> str:
+    if line.words:
+        registry.adopt(line.words[0])
     algorithm = line.words[0] if line.words and line.words[0] in registry.ALGORITHMS else None
     task = _task_of(line)
     usage = (

@@ -207,6 +207,7 @@ class _Session:
                 self.run.machine.seed,
                 stage.algorithm.needs.resample,
                 tokenizer,
+                stage.token_budget,
             )
         source.number = self.position.used[kind]
         return source

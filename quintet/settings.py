@@ -27,6 +27,9 @@ class Stage:
     expected_seconds: NonNegative = 0.0
     """What the stage takes on the machine its recipe was written for, if known; only the display of the time left reads it."""
 
+    token_budget: Whole = 0
+    """Tokens that the stage may sample: no step begins once it has sampled this many, however many `steps` are left; 0 sets no
+    bound. Algorithms are compared at equal budgets."""
     reward_model: str = ""
     """A reward model that scores answers beside the task: a transformers folder for sequence classification, a hub id, or the
     name of an earlier stage that trains one."""

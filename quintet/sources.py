@@ -21,7 +21,8 @@ class Online:
     run's beginning: the whole cursor, since task and sampler are functions of it.
 
     `resample`: how often a step may sample further prompts in place of those whose answers all earned the same (DAPO's dynamic
-    sampling). What is left over once a step has its groups is dropped: the next step's policy is another one."""
+    sampling). What is left over once a step has its groups is dropped: the next step's policy is another one. `token_budget`:
+    no step begins once so many tokens were sampled; 0 sets no bound."""
 
     def __init__(
         self,
@@ -33,20 +34,22 @@ class Online:
         seed: int,
         resample: int = 0,
         tokenizer: PreTrainedTokenizerBase | None = None,
+        token_budget: int = 0,
     ) -> None:
         self.task, self.sampler, self.sampling = task, sampler, sampling
         self.prompts_per_step, self.group_size, self.seed = prompts_per_step, group_size, seed
-        self.resample, self.tokenizer = resample, tokenizer
-        self.number, self.version = 0, 0
+        self.resample, self.tokenizer, self.token_budget = resample, tokenizer, token_budget
+        self.number, self.version, self.sampled_tokens = 0, 0, 0
 
     def __iter__(self) -> Iterator[Batch]:
-        while True:
+        while not self.token_budget or self.sampled_tokens < self.token_budget:
             work = _Work()
             groups = self._groups(work)
             if self.resample:
                 groups = self._with_signal(groups, work)
             if hasattr(self.task, "drain_metrics"):
                 work.measured |= self.task.drain_metrics()  # type: ignore[attr-defined]
+            self.sampled_tokens += int(work.measured["sampled_tokens"])
             rollouts = [rollout for group in groups for rollout in group]
             numbers = [number for number, group in enumerate(groups) for _ in group]
             batch = collate(rollouts, numbers, work.measured, self.tokenizer)
@@ -84,10 +87,10 @@ class Online:
         self.sampler.load(learner.weights(), self.version)
 
     def state(self) -> State:
-        return {"number": self.number, "version": self.version}
+        return {"number": self.number, "version": self.version, "sampled_tokens": self.sampled_tokens}
 
     def restore(self, state: State) -> None:
-        self.number, self.version = state["number"], state["version"]
+        self.number, self.version, self.sampled_tokens = state["number"], state["version"], state["sampled_tokens"]
         self.sampler.load({}, self.version)
 
 

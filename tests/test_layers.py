@@ -18,7 +18,7 @@ SOURCES = {
 NOUNS = {"data", "knobs"}
 ENGINE = {"data", "protocols", "equations", "updates", "models"}
 SEEN = {"observe", "report", "environment", "intervals"}
-RUN = {*ENGINE, *SEEN, "engines", "sources", "train", "evaluate", "checkpoints", "settings", "config"}
+RUN = {*ENGINE, *SEEN, "engines", "sources", "train", "evaluate", "checkpoints", "settings", "config", "judge"}
 KNOWS: dict[str, set[str]] = {
     "knobs": set(),
     "data": {"knobs"},
@@ -26,11 +26,12 @@ KNOWS: dict[str, set[str]] = {
     "environment": {""},
     "protocols": {"data"},
     "equations": set(),
-    "updates": {*NOUNS, "protocols"},
+    "updates": {*NOUNS, "protocols", "equations"},
     "algorithms": {*NOUNS, "protocols", "equations", "updates"},
     "tasks": {*NOUNS, "protocols"},
     "models": {"data"},
     "engines": ENGINE,
+    "judge": {"data", "protocols", "models"},
     "sources": {"data", "protocols", "models.text"},
     "train": {"data", "protocols"},
     "settings": NOUNS,

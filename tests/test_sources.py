@@ -81,7 +81,7 @@ def test_cursor_counts_prompts():
 def same(a: Batch, b: Batch) -> bool:
     columns = ("tokens", "action", "length", "reward", "group", "behaviour_logp")
     alike = all(torch.equal(getattr(a, c), getattr(b, c)) for c in columns)
-    return alike and (a.reward_mean, a.rollouts) == (b.reward_mean, b.rollouts)
+    return alike and a.rollouts == b.rollouts
 
 
 def test_restored_source_goes_on_with_the_same_prompts_and_the_same_answers():
@@ -111,28 +111,6 @@ def test_new_weights_reach_the_sampler_with_a_version_and_a_restored_sampler_kno
     assert again.sampler.loaded[-1][1] == 2  # type: ignore[attr-defined]
     again.sync(learner)  # type: ignore[arg-type]
     assert again.sampler.loaded[-1][1] == 3  # type: ignore[attr-defined]
-
-
-def rising(rollouts: Sequence[Rollout]) -> list[Verdict]:
-    """Two prompts a step: rewards 10, 20, 30, … from step to step."""
-    return [Verdict(10.0 * (1 + int(r.prompt.id[1:]) // 2)) for r in rollouts]
-
-
-def test_moving_mean_of_rewards_looks_back_only():
-    """0 at first; then 10; then .9 · 10 + .1 · 20 = 11; then .9 · 11 + .1 · 30 = 12.9."""
-    means = [b.reward_mean for b in islice(online(rising), 4)]
-    assert means == pytest.approx([0, 10, 11, 12.9])
-
-
-def test_moving_mean_leaves_out_rewards_that_do_not_apply():
-    source = online(lambda rollouts: [Verdict(nan if i else 4.0) for i, _ in enumerate(rollouts)])
-    assert [b.reward_mean for b in islice(source, 2)] == [0, 4]
-
-
-def test_moving_mean_begins_with_the_first_step_that_has_rewards():
-    """A step without one known reward is no step of reward 0."""
-    source = online(lambda rollouts: [Verdict(nan if r.prompt.id in ("p0", "p1") else 8.0) for r in rollouts])
-    assert [b.reward_mean for b in islice(source, 3)] == [0, 0, 8]
 
 
 def test_numbers_that_the_task_measured_come_along():

@@ -108,6 +108,12 @@ class GRPO:
                 f"scale=group divides by a deviation around the group's mean, but baseline={self.baseline} takes off another. "
                 "Set scale=batch or scale=none, or baseline=group."
             )
+        of_answers = self.baseline != "group" or self.scale != "group" or self.overlong or (self.beta and self.kl_in == "reward")
+        if self.supervision == "process" and of_answers:
+            found.append(
+                "supervision=process standardises the rewards of steps within a group: another baseline or scale, overlong and "
+                "kl_in=reward do nothing there. Leave them as they are by default, or set supervision=outcome."
+            )
         if self.delta and self.delta <= 1 + self.clip[1]:
             found.append(f"delta={self.delta} must be above 1 + the upper clip, {1 + self.clip[1]:g}; 4 is usual, 0 sets none.")
         return found

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from quintet.data import Batch, Needs, Outputs
@@ -77,7 +78,8 @@ class PPO:
         """How much of the returns the critic foresaw; the next β."""
         found = {"explained_variance": float(explained_variance(b.value, self._gae(b) + b.value, b.action))}
         if self.kl_target:
-            divergence = masked_mean(answer_sums(kl_k1(b.old_logp, b.ref_logp), b.action), b.action.any(1))
+            divergences = answer_sums(kl_k1(b.old_logp, b.ref_logp), b.action)
+            divergence = masked_mean(divergences, b.action.any(1) & torch.isfinite(divergences))
             found["kl_coefficient"] = adapted(self._beta(b), float(divergence), self.kl_target)
         return found
 

@@ -54,8 +54,10 @@ class Draft:
 
 
 def algorithm_of(stage: Mapping[str, Given]) -> str | None:
-    """A stage's algorithm, if it was given and is one."""
+    """A stage's algorithm, if it was given and is one; the user's own (FILE.py:CLASS) becomes one here."""
     name = stage["algorithm"].value if "algorithm" in stage else None
+    if isinstance(name, str):
+        registry.adopt(name)
     return name if isinstance(name, str) and name in registry.ALGORITHMS else None
 
 
@@ -66,10 +68,16 @@ def stage_names(stages: list[Section]) -> list[str]:
     given = [str(s["name"].value) if "name" in s else None for s in stages]
     names: list[str] = []
     for own, section in zip(given, stages, strict=True):
-        name = own or str(section["algorithm"].value if "algorithm" in section else "stage")
+        name = own or _short(str(section["algorithm"].value if "algorithm" in section else "stage"))
         number, plain = 1, name
         while own is None and (name in names or name in given):
             number += 1
             name = f"{plain}-{number}"
         names.append(name)
     return names
+
+
+def _short(algorithm: str) -> str:
+    """`path/awr.py:AWR` is called awr; others as they are."""
+    file, _, record = algorithm.rpartition(":")
+    return record.lower() if file.endswith(".py") else algorithm

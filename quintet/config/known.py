@@ -11,7 +11,7 @@ from quintet.config.problems import nearest
 
 Fields = Mapping[str, Field]
 
-OF_SAMPLES = ("group_size", "reward_model", "reward_model_weight", "task_reward_weight")
+OF_SAMPLES = ("group_size", "token_budget", "reward_model", "reward_model_weight", "task_reward_weight")
 """Settings of a stage that only matter where answers are sampled."""
 HOME = {"machine": "the top of a recipe", "sampling": "[sampling]", "stage": "[[stage]]"}
 
@@ -67,14 +67,15 @@ def every_name() -> list[str]:
 
 
 def owners(key: str) -> dict[str, list[str]]:
-    """Who has the setting `key`: names of tasks and algorithms, and the sections machine and sampling.
+    """Who has the setting `key`: names of tasks and algorithms (variants left out: they have what their record has), and the
+    sections machine and sampling.
 
     Example: owners("temperature") == {"section": ["sampling"]}
     """
     found = {
         "section": [n for n, fields in (("machine", machine()), ("sampling", sampling())) if key in fields],
         "task": [n for n in registry.TASKS if key in task(n)],
-        "algorithm": [n for n in registry.ALGORITHMS if key in stage(n)],
+        "algorithm": [n for n, entry in registry.ALGORITHMS.items() if not entry.variant and key in stage(n)],
     }
     return {kind: names for kind, names in found.items() if names}
 

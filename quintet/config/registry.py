@@ -3,11 +3,14 @@ reading this table loads none of them."""
 
 from __future__ import annotations
 
+import ast
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from quintet.config.describe import changes_of
+from quintet.config.describe import changes_of, describe
 
 MACHINE = "quintet.settings:Machine"
 SAMPLING = "quintet.data:Sampling"
@@ -125,3 +128,29 @@ OTHER_NAMES: dict[str, str] = {
     "dataset": "data",
 }
 """What other libraries (TRL above all) call a setting of ours: for hints only, none of these is accepted."""
+
+
+def adopt(name: str) -> str | None:
+    """Register an algorithm of the user's own, FILE.py:CLASS, under that name. None where that worked or the name is no such
+    thing; else a sentence about what is wrong. The file is read, not run."""
+    file, colon, record = name.rpartition(":")
+    if name in ALGORITHMS or not colon or not file.endswith(".py"):
+        return None
+    path = Path(file)
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return f"{file} can't be read: {error.strerror}. Name a file with a class in it, FILE.py:CLASS."
+    except (SyntaxError, UnicodeDecodeError) as error:
+        return f"{file} is no Python: {error}."
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    if record not in classes:
+        return f"{file} has no class {record}; it has {', '.join(classes) or 'none'}."
+    if (folder := str(path.parent.resolve())) not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        summary = describe(f"{path.stem}:{record}").doc
+    except AssertionError as error:
+        return f"{file}: {error}."
+    ALGORITHMS[name] = AlgorithmEntry(f"{path.stem}:{record}", summary)
+    return None

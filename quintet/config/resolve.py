@@ -20,7 +20,7 @@ from quintet.config.values import read_value
 from quintet.data import Sampling
 from quintet.settings import Machine, Run, Stage
 
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_NAME = re.compile(r"[A-Za-z0-9_+-]+")
 _NAMED = re.compile(r"\b([a-z_]+)=")
 
 
@@ -132,7 +132,7 @@ class Resolver:
             return
         where = section["name"].where
         if not isinstance(section["name"].value, str) or not _NAME.fullmatch(name):
-            self.complain(where, f'name must be letters, digits, - and _, not "{name}".')
+            self.complain(where, f'name must be letters, digits, -, + and _, not "{name}".')
         elif name in (*before, "machine", "sampling", *registry.TASKS):
             self.complain(where, f'The name "{name}" is taken. Give this stage another.')
 
@@ -144,6 +144,9 @@ class Resolver:
             self.complain(where, f'This stage needs a line such as algorithm = "grpo". There are {there}.')
         elif name is None:
             given = section["algorithm"]
+            if reason := registry.adopt(str(given.value)):
+                self.complain(given.where, reason)
+                return None
             hint = did_you_mean(str(given.value), registry.ALGORITHMS)
             self.complain(given.where, f'There is no algorithm "{given.value}".{hint} There are {there}.')
         return name

@@ -82,11 +82,13 @@ def batch_deviation(advantage: Tensor, mask: Tensor, ddof: int = 1) -> Tensor:
 
 
 def whitened(advantage: Tensor, mask: Tensor, ddof: int = 1, eps: float = 1e-8) -> Tensor:
-    """(A − mean A) / (std A + eps) over the entries where `mask`: `advantage`'s shape, 0 elsewhere and where all are equal.
+    """(A − mean A) / (std A + eps) over the entries where `mask`: `advantage`'s shape, 0 elsewhere and where all are equal. An
+    entry that is not finite is passed over: it must not spoil the others.
 
     Source: PPO's usual practice (Andrychowicz et al. 2020, arXiv:2006.05990); over a batch of answers: REINFORCE++,
     arXiv:2501.03262.  Example: 1, 2, 3 give −1, 0, 1.
     """
+    mask = mask & torch.isfinite(advantage)
     known = advantage[mask]
     if len(known) == 0 or known.max() == known.min():  # rounding would be blown up to a deviation of 1
         return torch.zeros_like(advantage)

@@ -47,9 +47,10 @@ def gae(reward: Tensor, value: Tensor, action: Tensor, gamma: float = 1.0, lam: 
 
 def explained_variance(value: Tensor, returns: Tensor, action: Tensor) -> Tensor:
     """1 − Var(R − V)/Var(R) over the chosen tokens: [] in float64; 1 for a critic that knows, 0 for a constant one, below 0 for
-    one that misleads; 0 where all returns are equal.
+    one that misleads; 0 where all returns are equal. Tokens whose return is not finite are passed over.
 
     Example: returns 0, 1 and values .25, .75 give .75.
     """
-    variance, left = (masked_mean((x - masked_mean(x, action)) ** 2, action) for x in (returns, returns - value))
-    return torch.where(variance > 0, 1 - left / variance.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
+    known = action & torch.isfinite(returns)
+    variance, left = (masked_mean((x - masked_mean(x, known)) ** 2, known) for x in (returns, returns - value))
+    return torch.where(variance > 0, 1 - left / variance, 0.0)

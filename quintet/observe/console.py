@@ -27,6 +27,8 @@ _ONLINE: tuple[Fact, ...] = (
     ("completions/mean_length", "length {}", lambda tokens: short(tokens, 2)),
     ("frac_reward_zero_std", "tied {}", lambda share: percent(share, 0)),
     ("entropy", "entropy {}", lambda nats: short(nats, 2)),
+    ("kl", "kl {}", lambda nats: short(nats, 2)),
+    ("explained_variance", "foreseen {}", lambda share: percent(share, 0)),
     ("logp_gap/max", "gap {}", lambda nats: short(nats, 2)),
 )
 _SUPERVISED: tuple[Fact, ...] = (
@@ -170,8 +172,9 @@ def _whole(row: Mapping[str, Any], key: str) -> int:
 def _facts(row: Mapping[str, Any]) -> list[str]:
     """The few numbers worth watching, most telling first; what a stage doesn't have is left out.
 
-    length: tokens of an answer; tied: share of groups whose answers all earned the same; gap: the largest difference between
-    the sampler's and the learner's log-probabilities.
+    length: tokens of an answer; tied: share of groups whose answers all earned the same; foreseen: share of the returns'
+    variance that the critic explains; gap: the largest difference between the sampler's and the
+    learner's log-probabilities.
     """
     wanted = _ONLINE if "reward" in row else _SUPERVISED
     return [form.format(show(number(row, key))).replace(NARROW, " ") for key, form, show in (*wanted, *_SPEED) if key in row]

@@ -43,6 +43,7 @@ KNOWN = (
         percent,
     ),
     Known("kl", "Distance from the reference", "KL divergence, in nats a token."),
+    Known("approx_kl", "Step size", "KL(old ‖ new) of a step, in nats a token; TRPO bounds it."),
     Known("clip_ratio/region_mean", "Clipped tokens", "Share where the clip stopped the gradient.", percent),
     Known("logp_gap/max", "Gap between sampler and learner", "Largest difference of log-probabilities, in nats; 0 is right."),
     Known("explained_variance", "Explained variance", "How much of the returns the critic foresees; 1 is all."),
@@ -53,7 +54,16 @@ KNOWN = (
     Known("tokens_per_second", "Speed", "Tokens a second, everything included.", lambda rate: f"{rate:,.0f}"),
     Known("step_time", "Step time", "Seconds a step."),
 )
-_NOT_CURVES = {"step", "stage_step", "stage_steps", "stage_index", "stages", "num_tokens", "peak_memory_mb"}
+_NOT_CURVES = {
+    "step",
+    "stage_step",
+    "stage_steps",
+    "stage_index",
+    "stages",
+    "num_tokens",
+    "num_sampled_tokens",
+    "peak_memory_mb",
+}
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,8 @@ class Arithmetic:
     """Hardest level, 1 to 5."""
     target: Literal["direct", "steps"] = "direct"
     """What demonstrations show: the number alone, or one operation after another, as in `47+30+8=77+8=85`."""
+    demo_mistakes: Fraction = 0.0
+    """Share of demonstrations by a careless teacher, whose number is up to 10 off. With target=direct."""
     instructions: bool = False
     """False: the prompt is the problem and an equals sign, for a model trained from nothing. True: a chat message."""
     test_share: Fraction = 0.1
@@ -75,6 +77,8 @@ class Arithmetic:
                 f"Arithmetic has levels 1 to 5; min_level={self.min_level}, max_level={self.max_level}. "
                 f"Choose both in this range, the smaller one first."
             )
+        if self.demo_mistakes and self.target == "steps":
+            raise ValueError("A careless teacher gives numbers, not steps: demo_mistakes goes with target=direct.")
 
     def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
         """Prompts of `train` or `test` from number `start` on, both endless. `truth` is {problem, answer}."""
@@ -84,8 +88,7 @@ class Arithmetic:
     def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str]]:
         """Prompts with a right answer each, from number `start` on, endless; other draws from the same split than `prompts`."""
         self._check(split)
-        drawn = (self._prompt(split, "demonstration", number) for number in count(start))
-        return ((prompt, working(problem) if self.target == "steps" else str(value(problem))) for prompt, problem in drawn)
+        return (self._demonstration(split, number) for number in count(start))
 
     def preferences(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str, str]]:
         """Prompts with the right number and a wrong one near it each, from number `start` on, endless."""
@@ -124,11 +127,17 @@ class Arithmetic:
                 f"test_share={self.test_share} leaves no problems for {split}. Choose one between 0 and 1, such as 0.1."
             )
 
+    def _demonstration(self, split: str, number: int) -> tuple[Prompt, str]:
+        prompt, problem = self._prompt(split, "demonstration", number)
+        if self.target == "steps":
+            return prompt, working(problem)
+        rng = Random(f"{self.task_seed}/{split}/careless/{number}")
+        careless = self.demo_mistakes > 0 and rng.random() < self.demo_mistakes
+        return prompt, str(_near(value(problem), rng) if careless else value(problem))
+
     def _preference(self, split: str, number: int) -> tuple[Prompt, str, str]:
         prompt, problem = self._prompt(split, "preference", number)
-        rng = Random(f"{self.task_seed}/{split}/wrong/{number}")
-        off = _between(rng, 1, 10) * (1 if rng.random() < 0.5 else -1)
-        return prompt, str(value(problem)), str(value(problem) + off)
+        return prompt, str(value(problem)), str(_near(value(problem), Random(f"{self.task_seed}/{split}/wrong/{number}")))
 
     def _prompt(self, split: str, stream: str, number: int) -> tuple[Prompt, Expression]:
         rng = Random(f"{self.task_seed}/{split}/{stream}/{number}")
@@ -169,6 +178,11 @@ def draw_problem(rng: Random, level: int) -> Expression:
 def _between(rng: Random, low: int, high: int) -> int:
     """An integer from `low` to `high`. Python promises the same numbers in all its versions for `random()` alone."""
     return low + int(rng.random() * (high - low + 1))
+
+
+def _near(number: int, rng: Random) -> int:
+    """Another number, at most 10 away."""
+    return number + _between(rng, 1, 10) * (1 if rng.random() < 0.5 else -1)
 
 
 def value(problem: Expression) -> int:

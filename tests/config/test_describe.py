@@ -60,7 +60,7 @@ def test_types_and_ranges_are_followed_through_names_and_modules(fake: str):
     assert kinds["level"] == Kind("int", (("ge", 1), ("le", 5)))
     assert kinds["rates"] == Kind("tuple", items=(positive, positive))
     assert kinds["words"] == Kind("tuple", items=(Kind("str"),), endless=True)
-    assert kinds["per"] == Kind("choice", choices=("answer", "token", "constant"))
+    assert kinds["per"] == Kind("choice", choices=("answer", "token", "constant", "sum"))
     assert kinds["mode"] == Kind("choice", choices=("a", "b"))
 
 

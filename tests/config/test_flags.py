@@ -27,10 +27,10 @@ def test_words_options_and_settings_are_told_apart():
 
 
 def test_switches_stand_alone_and_have_an_opposite():
-    line = split(["--instructions", "grpo", "--no-standardise", "--grpo.no-standardise", "--instructions=false"], OPTIONS)
+    line = split(["--instructions", "grpo", "--no-mask-truncated", "--grpo.no-mask-truncated", "--instructions=false"], OPTIONS)
     assert line.words == ["grpo"]
     assert [(f.name, f.value) for f in line.flags] == [
-        ("instructions", True), ("standardise", False), ("grpo.standardise", False), ("instructions", "false"),
+        ("instructions", True), ("mask_truncated", False), ("grpo.mask_truncated", False), ("instructions", "false"),
     ]  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def test_unknown_section_is_answered_with_those_there_are():
 
 
 def test_setting_of_another_algorithm_or_task_says_so():
-    assert complaints(draft("sft"), "--clip", "0,1") == ["--clip: clip is a setting of grpo, not of sft."]
+    assert complaints(draft("sft"), "--clip", "0,1") == ["--clip: clip is a setting of ppo and grpo, not of sft."]
     assert complaints(draft("grpo"), "--min-level", "2") == ["--min-level: min_level is a setting of arithmetic, not of maze."]
 
 

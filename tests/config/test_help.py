@@ -29,8 +29,8 @@ def test_help_of_an_algorithm_has_every_setting_with_default_and_range(monkeypat
     lines = " ".join(text.split())
     assert "--clip X,X" in lines
     assert "(default 0.2,0.2)" in lines
-    assert "--[no-]standardise" in lines
-    assert "--per answer|token|constant" in lines
+    assert "--[no-]mask-truncated" in lines
+    assert "--per answer|token|constant|sum" in lines
     assert (
         "--top-p X Keep the likeliest tokens up to this total probability; 1 keeps all. (default 1.0, above 0 and at most 1)"
         in lines

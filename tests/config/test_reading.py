@@ -15,6 +15,7 @@ from quintet.config.registry import AlgorithmEntry
 from quintet.settings import Run
 from quintet.tasks.maze import MazeTask
 
+ALL = ", ".join(registry.ALGORITHMS)
 RECIPE = """
 task = "maze"
 seed = 1
@@ -107,16 +108,14 @@ def test_longest_answer_is_the_tasks_unless_somebody_says_otherwise():
 
 
 def test_variant_is_an_algorithm_with_other_defaults(monkeypatch: pytest.MonkeyPatch):
-    entry = AlgorithmEntry("quintet.algorithms.grpo:GRPO", "…", defaults={"standardise": False, "lr": 0.25})
-    monkeypatch.setitem(registry.ALGORITHMS, "dr-grpo", entry)
-    made = run("dr-grpo", "--task", "maze", "--beta", "0.1").stages[0]
-    assert (made.name, made.algorithm.standardise, made.algorithm.update.lr, made.algorithm.beta) == (
-        "dr-grpo",
-        False,
-        0.25,
-        0.1,
+    Path("steep.py").write_text("STEEP = replace(GRPO(), scale='none', update=FirstOrder(lr=0.25))\n")
+    monkeypatch.syspath_prepend(Path.cwd())
+    monkeypatch.setitem(
+        registry.ALGORITHMS, "steep", AlgorithmEntry("quintet.algorithms.grpo:GRPO", "…", variant="steep:STEEP")
     )
-    assert run("dr-grpo", "--task", "maze", "--standardise").stages[0].algorithm.standardise
+    made = run("steep", "--task", "maze", "--beta", "0.1").stages[0]
+    assert (made.name, made.algorithm.scale, made.algorithm.update.lr, made.algorithm.beta) == ("steep", "none", 0.25, 0.1)
+    assert run("steep", "--task", "maze", "--scale", "group").stages[0].algorithm.scale == "group"
 
 
 def test_stages_of_one_algorithm_get_different_names():
@@ -138,7 +137,7 @@ def test_name_of_a_stage_is_its_own(name: str):
 
 def test_name_of_a_stage_is_one_word():
     assert complaints("--task", "maze", recipe='[[stage]]\nalgorithm = "grpo"\nname = "a b"\n') == [
-        'recipe.toml:3: name must be letters, digits, - and _, not "a b".'
+        'recipe.toml:3: name must be letters, digits, -, + and _, not "a b".'
     ]
 
 
@@ -199,21 +198,21 @@ def test_complaint_that_a_default_brought_about_is_not_made():
 
 def test_what_is_missing_is_named_once():
     assert sorted(complaints("--lr", "3", "--size", "3")) == [
-        "No algorithm was named. Write quintet train NAME (sft, reinforce, grpo), or a recipe.",
+        f"No algorithm was named. Write quintet train NAME ({ALL}), or a recipe.",
         "No task was named. Write --task NAME (maze, arithmetic), or --data FILE.jsonl --reward FILE.py.",
     ]
     assert complaints("--task", "maze", recipe="[[stage]]\nlr = 1\n") == [
-        'recipe.toml:2: This stage needs a line such as algorithm = "grpo". There are sft, reinforce, grpo.'
+        f'recipe.toml:2: This stage needs a line such as algorithm = "grpo". There are {ALL}.'
     ]
 
 
 def test_nearest_algorithm_and_task_are_offered():
     assert complaints("gropo", "--task", "mase", "--group-size", "3") == [
         '--task: There is no task "mase". Did you mean "maze"? There are maze, arithmetic, functions.',
-        'train gropo: There is no algorithm "gropo". Did you mean "grpo"? There are sft, reinforce, grpo.',
+        f'train gropo: There is no algorithm "gropo". Did you mean "grpo"? There are {ALL}.',
     ]
     assert complaints("--task", "maze", recipe='[[stage]]\nalgorithm = "ppp"\n') == [
-        'recipe.toml:2: There is no algorithm "ppp". There are sft, reinforce, grpo.'
+        f'recipe.toml:2: There is no algorithm "ppp". Did you mean "ppo"? There are {ALL}.'
     ]
 
 
@@ -239,7 +238,7 @@ def test_group_of_one_is_refused_where_siblings_are_compared():
 
 def test_group_size_is_no_setting_of_what_samples_nothing():
     assert complaints("sft", "--task", "maze", "--group-size", "4") == [
-        "--group-size: group_size is a setting of reinforce and grpo, not of sft."
+        "--group-size: group_size is a setting of reinforce, trpo, ppo, dpo, grpo, rft and reward-model, not of sft."
     ]
 
 

