@@ -145,7 +145,7 @@ def test_each_part_is_one_optimiser_step_and_its_stats_are_averaged():
     batch = replace(six_groups(), weight=torch.ones(12, 1), progress=0.5)
     stats = FirstOrder(lr=2.0, epochs=2, minibatches=2)(recording, lambda new, b: {}, batch)
     assert recording.calls == ["gradient of 6", "apply at 0.5"] * 4
-    assert stats == {"loss": 4.0, "learning_rate": 2.0}  # losses 1, 3, 5, 7
+    assert stats == {"loss": 4.0, "learning_rate": 2.0, "num_updates": 4.0}  # losses 1, 3, 5, 7
 
 
 @pytest.mark.parametrize("silent", [range(2), range(10)])
@@ -205,7 +205,7 @@ def test_learning_rate_of_the_moment_is_the_one_that_moves_the_weights(optimiser
         of = learner(policy())
         before = weights_of(of)
         for _ in range(2):  # the second step is the one that a rate fixed in the first would spoil
-            before, at = weights_of(of), progress if of.optimiser else 0.0
+            before, at = weights_of(of), progress if of.networks["policy"].optimiser else 0.0
             algorithm.update(of, algorithm.loss, replace(prepared(algorithm, of, six_groups()), progress=at))
         return weights_of(of) - before
 

@@ -123,8 +123,8 @@ def learner(of: Policy, sampling: Sampling = Sampling(), **how: Any) -> Embedded
 
 
 def gradient_of(of: EmbeddedLearner) -> Tensor:
-    """The learner's gradient as one vector."""
-    return torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in of.parameters])
+    """The learner's gradient as one vector, of all networks that are trained."""
+    return torch.cat([g.flatten() for network in of.networks.values() for g in network.gradient()])
 
 
 def weights_of(of: Policy | EmbeddedLearner) -> Tensor:
