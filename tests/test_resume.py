@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,9 +50,52 @@ lr = 1e-3
 """
 
 
-def recipe(tmp_path: Path, name: str) -> Path:
+HEAD = """
+model = "preset:1m"
+task = "arithmetic"
+seed = 5
+threads = 1
+checkpoint_every = 1
+eval_problems = 0
+out = "{out}"
+[arithmetic]
+max_level = 1
+demo_mistakes = 0.5
+[[stage]]
+algorithm = "sft"
+steps = 12
+prompts_per_step = 16
+lr = 3e-3
+optimiser = "muon"
+"""
+STAGE = """
+[[stage]]
+algorithm = "{algorithm}"
+steps = 3
+prompts_per_step = 4
+group_size = 4
+{settings}
+"""
+ALGORITHMS = {
+    "reinforce": ('baseline = "moving"\nlr = 1e-3', ""),
+    "trpo": ("fisher_share = 0.5\ncritic_minibatches = 2\ncritic_lr = 1e-2", ""),
+    "ppo": ("beta = 0.05\nkl_target = 0.01\nminibatches = 2\nlr = 1e-3", ""),
+    "dpo": ("lr = 1e-3", ""),
+    "dapo": ("resample = 2\nlr = 1e-3", ""),
+    "rft": ("lr = 1e-3\naccept = 0.0", ""),
+    "reward-model": ("lr = 1e-3", STAGE.format(algorithm="grpo", settings='reward_model = "reward-model"\nlr = 1e-3')),
+}
+"""What each carries from step to step: a moving mean, a critic and its optimiser, a coefficient that adapts, a reference, a
+cursor that jumps, a frozen sampler, a reward model that a later stage is judged by."""
+
+
+def recipe(tmp_path: Path, name: str, algorithm: str = "") -> Path:
     path = tmp_path / f"{name}.toml"
-    path.write_text(RECIPE.format(out=tmp_path / name))
+    text = RECIPE
+    if algorithm:
+        settings, then = ALGORITHMS[algorithm]
+        text = HEAD + STAGE.format(algorithm=algorithm, settings=settings) + then
+    path.write_text(text.format(out=tmp_path / name))
     return path
 
 
@@ -85,9 +129,11 @@ def results(folder: Path) -> dict[str, object]:
         lines = (folder / f"{name}.jsonl").read_text().splitlines()
         return [{k: v for k, v in json.loads(line).items() if not k.startswith(TIMINGS)} for line in lines]
 
-    weights = (folder / "model" / "model.safetensors").read_bytes()
-    found: dict[str, object] = {n: rows(n) for n in ("metrics", "rollouts", "evaluations")}
-    return {**found, "weights": hashlib.sha256(weights).hexdigest()}
+    names = [n for n in ("metrics", "rollouts", "evaluations", "pair_evaluations") if (folder / f"{n}.jsonl").is_file()]
+    weights = {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("*/model.safetensors")
+    }
+    return {**{n: rows(n) for n in names}, "weights": weights}
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +226,39 @@ def test_run_killed_at_the_worst_moment_ends_with_the_same_bits(
     assert child.exitcode == -signal.SIGKILL
     finish(path)
     assert results(tmp_path / "run") == undisturbed
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_that_is_killed_ends_with_the_same_bits(tmp_path: Path, algorithm: str):
+    """Killed in its second and in its third step, just before the optimiser's or natural step, and at a random moment."""
+    whole, broken = recipe(tmp_path, "whole", algorithm), recipe(tmp_path, "broken", algorithm)
+    finish(whole)
+    for step in (2, 3):
+        child = processes.Process(target=begin, args=(broken, partial(kill_in_step, algorithm, step)))
+        child.start()
+        child.join(120)
+        assert child.exitcode == -signal.SIGKILL
+    child = processes.Process(target=begin, args=(broken,))
+    child.start()
+    child.join(random.Random(algorithm).uniform(0.2, 0.8))
+    child.kill()
+    child.join()
+    finish(broken)
+    ours, theirs = results(tmp_path / "broken"), results(tmp_path / "whole")
+    assert ours == theirs
+    assert len(ours["metrics"]) == (18 if algorithm == "reward-model" else 15)  # type: ignore[arg-type]
+
+
+def kill_in_step(algorithm: str, step: int) -> None:
+    """Die in the middle of that step of the stage: the gradient is there, the step isn't."""
+    from quintet.engines.embedded import EmbeddedLearner
+
+    whole = EmbeddedLearner.gradient
+
+    def deadly(self: EmbeddedLearner, loss: object, batch: object, only: object = None) -> object:
+        found = whole(self, loss, batch, only)  # type: ignore[arg-type]
+        if self.needs.source != "demonstrations" and batch.progress > (step - 1.5) / 3:  # type: ignore[attr-defined]
+            os.kill(os.getpid(), signal.SIGKILL)
+        return found
+
+    EmbeddedLearner.gradient = deadly  # type: ignore[method-assign,assignment]

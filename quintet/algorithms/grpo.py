@@ -108,7 +108,8 @@ class GRPO:
                 f"scale=group divides by a deviation around the group's mean, but baseline={self.baseline} takes off another. "
                 "Set scale=batch or scale=none, or baseline=group."
             )
-        of_answers = self.baseline != "group" or self.scale != "group" or self.overlong or (self.beta and self.kl_in == "reward")
+        priced = self.beta > 0 and self.kl_in == "reward"
+        of_answers = self.baseline != "group" or self.scale != "group" or self.overlong or priced
         if self.supervision == "process" and of_answers:
             found.append(
                 "supervision=process standardises the rewards of steps within a group: another baseline or scale, overlong and "

@@ -23,7 +23,8 @@ def scalar_model(policy: PreTrainedModel) -> PreTrainedModel:
     if config.pad_token_id is None:  # which token is the last is decided by it
         config.pad_token_id = _first(policy.generation_config.eos_token_id if policy.generation_config else 0)
     try:
-        made = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        with torch.random.fork_rng(devices=[]):  # random weights, soon replaced: a resumed run must not draw other numbers
+            made = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     except ValueError as error:
         raise ValueError(
             f"A critic or reward model needs {type(policy).__name__} in its form for sequence classification, which "
@@ -94,7 +95,8 @@ def head_input(policy: nn.Module) -> Iterator[list[Tensor]]:
 
 def value_head(policy: PreTrainedModel) -> nn.Linear:
     """A head for the policy's own trunk that says 0 to everything, for now."""
-    made = nn.Linear(policy.get_output_embeddings().in_features, 1, bias=False)  # type: ignore[union-attr]
+    with torch.random.fork_rng(devices=[]):
+        made = nn.Linear(policy.get_output_embeddings().in_features, 1, bias=False)  # type: ignore[union-attr]
     nn.init.zeros_(made.weight)
     return made.to(policy.device)
 
