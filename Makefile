@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-short test lint format results clean
+.PHONY: demo demo-short test lint format results parity clean
 demo: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml
 
@@ -16,6 +16,10 @@ test: .venv/ready
 results: .venv/ready
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.results
+
+# docs/parity.md: the losses, gradients and advantages of TRL on the same numbers, from an environment that has TRL
+parity: .venv-parity/ready
+	OMP_NUM_THREADS=1 .venv-parity/bin/python -m pytest parity
 
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
@@ -31,5 +35,12 @@ format: .venv/ready
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# Quintet itself is imported from this folder: its dependencies are among TRL's
+.venv-parity/ready: constraints-parity.txt
+	$(PYTHON) -m venv .venv-parity
+	.venv-parity/bin/pip install --quiet --disable-pip-version-check --constraint constraints-parity.txt torch
+	.venv-parity/bin/pip install --quiet --disable-pip-version-check --requirement constraints-parity.txt
+	@touch $@
+
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-parity build *.egg-info

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from math import nan
@@ -11,7 +11,7 @@ import torch
 
 from quintet.data import Batch, Prompt, Rollout, Sampling, Verdict
 from quintet.protocols import TaskError
-from quintet.sources import Demonstrations, Online, collate, grade
+from quintet.sources import Demonstrations, Online, Pairs, collate, grade
 from tests.tiny import END, Letter, policy, sampler, token, tokenizer, tokens
 
 
@@ -252,3 +252,115 @@ def test_end_of_the_demonstrations_is_said_in_a_sentence():
     assert [len(next(source).tokens), len(next(source).tokens)] == [4, 1]
     with pytest.raises(TaskError, match=r"letter has no demonstrations left\. Fewer steps, or more data"):
         next(source)
+
+
+# ---- dynamic sampling, budgets, steps, pairs -------------------------------------------------------------------------------
+
+
+def tied_except(*numbers: int) -> Callable[[Sequence[Rollout]], list[Verdict]]:
+    """All answers to a prompt earn the same, except to the prompts with these numbers."""
+
+    def verdicts(rollouts: Sequence[Rollout]) -> list[Verdict]:
+        seen: dict[str, int] = {}
+        found = []
+        for r in rollouts:
+            place = seen[r.prompt.id] = seen.get(r.prompt.id, -1) + 1
+            found.append(Verdict(float(place if int(r.prompt.id[1:]) in numbers else 1)))
+        return found
+
+    return verdicts
+
+
+def names(batch: Batch) -> list[str]:
+    return list(dict.fromkeys(r.prompt.id for r in batch.rollouts))
+
+
+def test_groups_without_a_signal_are_dropped_and_others_sampled_in_their_place():
+    """Two prompts a step: p0 and p1 are tied, of p2 and p3 one is not, of p4 and p5 both aren't; one too many is dropped."""
+    source = online(tied_except(3, 4, 5))
+    source.resample = 5
+    batch = next(iter(source))
+    assert names(batch) == ["p3", "p4"]
+    assert source.number == 6
+    assert (batch.measured["resampled"], batch.measured["kept_groups"]) == (2, 2)
+    assert batch.group.tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_what_was_sampled_and_dropped_is_counted():
+    source = online(tied_except(3, 4, 5))
+    plain = next(iter(online(tied_except())))
+    source.resample = 5
+    batch = next(iter(source))
+    assert batch.measured["sampled_tokens"] == 3 * plain.measured["sampled_tokens"]
+    assert source.sampled_tokens == batch.measured["sampled_tokens"]
+
+
+def test_resampling_gives_up_and_learns_from_what_it_found():
+    source = online(tied_except(3))
+    source.resample = 1
+    assert names(next(iter(source))) == ["p3"]
+    nothing = online(tied_except())
+    nothing.resample = 2
+    assert names(next(iter(nothing))) == ["p0", "p1"]  # nothing to learn, but a batch all the same
+    assert nothing.number == 6
+
+
+def test_budget_of_tokens_ends_the_stage():
+    per_step = int(next(iter(online(tied_except()))).measured["sampled_tokens"])
+    for budget, steps in ((per_step, 1), (per_step + 1, 2), (3 * per_step, 3)):
+        source = online(tied_except())
+        source.token_budget = budget
+        assert len(list(source)) == steps
+    again = online(tied_except())
+    again.token_budget = 3 * per_step
+    list(islice(again, 2))
+    resumed = online(tied_except())
+    resumed.token_budget = 3 * per_step
+    resumed.restore(again.state())
+    assert len(list(resumed)) == 1
+
+
+def test_steps_end_at_the_token_that_writes_their_last_character():
+    """One token a character; the answer is `abcd`, judged after `ab` and at its end, which the end-of-text token follows."""
+    tokenizer = policy().tokenizer
+    verdict = Verdict(1.0, steps=((2, 1.0), (4, 0.5)))
+    told = Rollout(Prompt("p", text="?"), [*tokens("?abcd"), 1], [False] + [True] * 5, [0.0] * 6, "abcd", "eos", 0, verdict)
+    silent = replace(told, verdict=Verdict(0.0))
+    batch = collate([told, silent], [0, 0], tokenizer=tokenizer)
+    places = torch.isfinite(batch.step_reward).nonzero().tolist()
+    assert [(row, column, float(batch.step_reward[row, column])) for row, column in places] == [(0, 2, 1.0), (0, 4, 0.5)]
+    assert collate([silent], [0], tokenizer=tokenizer).step_reward is None
+
+
+def test_answers_that_were_cut_off_are_marked():
+    cut = Rollout(Prompt("p", text="?"), [1, 2], [False, True], [0.0, 0.0], "", "length", 0, Verdict(1.0))
+    assert collate([cut, replace(cut, stop_reason="eos"), replace(cut, stop_reason="stop")], [0, 0, 0]).truncated.tolist() == [
+        True,
+        False,
+        False,
+    ]
+
+
+class Shown:
+    name = "shown"
+
+    def preferences(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str, str]]:
+        return ((Prompt(f"p{i}", text="?"), "ab"[i % 2], "cd") for i in range(start, 5))
+
+
+def test_pairs_are_groups_of_two_with_rewards_one_and_zero():
+    source = Pairs(Shown(), policy().tokenizer, 2)
+    batch = next(iter(source))
+    assert [r.text for r in batch.rollouts] == ["a", "cd", "b", "cd"]
+    assert (batch.reward.tolist(), batch.group.tolist()) == ([1, 0, 1, 0], [0, 0, 1, 1])
+    assert batch.behaviour_logp is None
+    assert source.number == 2
+
+
+def test_restored_pairs_go_on_and_say_when_they_end():
+    source = Pairs(Shown(), policy().tokenizer, 2)
+    source.restore({"number": 4})
+    pages = iter(source)
+    assert names(next(pages)) == ["p4"]
+    with pytest.raises(TaskError, match=r"The task shown has no pairs left\. Fewer steps, or more data\."):
+        next(pages)

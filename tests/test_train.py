@@ -7,11 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from quintet.algorithms import family
+from quintet.algorithms.dpo import DPO
 from quintet.algorithms.grpo import GRPO
+from quintet.algorithms.ppo import PPO
 from quintet.algorithms.reinforce import Reinforce
-from quintet.algorithms.supervised import SFT
+from quintet.algorithms.supervised import RFT, SFT
 from quintet.data import Batch, Needs, Sampling
-from quintet.sources import Demonstrations, Online
+from quintet.models.load import Policy
+from quintet.sources import Demonstrations, Online, Pairs
 from quintet.train import train
 from quintet.updates import FirstOrder
 from tests.tiny import Letter, batch_of, chance_of_best, learner, policy, sampler, weights_of
@@ -116,6 +120,16 @@ LEARNERS: dict[str, Any] = {
     "reinforce with a moving baseline": Reinforce(baseline="moving", update=UPDATE),
     "grpo": GRPO(update=UPDATE),
     "grpo with kl, epochs and minibatches": GRPO(beta=0.04, update=FirstOrder(lr=0.01, epochs=2, minibatches=2)),
+    "dr-grpo": replace(family.DR_GRPO, update=UPDATE),
+    "dapo": replace(family.DAPO, update=UPDATE),
+    "gspo": replace(family.GSPO, update=FirstOrder(lr=0.01, epochs=2)),
+    "cispo": replace(family.CISPO, update=FirstOrder(lr=0.01, epochs=2)),
+    "rloo": replace(family.RLOO, update=UPDATE),
+    "reinforce++": replace(family.REINFORCE_PP, update=UPDATE),
+    "ppo": PPO(update=FirstOrder(lr=3e-3, critic_lr=0.01, epochs=2, minibatches=2)),
+    "ppo with a head": PPO(critic="head", value_weight=0.1, update=FirstOrder(lr=5e-3, epochs=2, minibatches=2)),
+    "dpo": DPO(update=UPDATE),
+    "online rft": replace(family.ONLINE_RFT, update=UPDATE),
 }
 
 
@@ -126,9 +140,50 @@ def test_training_finds_the_best_answer(name, seed):
     of, sampling = policy(seed=seed, sharpness=0.2), Sampling(max_new_tokens=3)
     source = Online(Letter(), sampler(of), sampling, prompts_per_step=6, group_size=8, seed=seed)
     before = chance_of_best(of)
+    source.resample = LEARNERS[name].needs.resample
     train(LEARNERS[name], learner(of, sampling), source, [], steps=40)
     assert before < 0.2
+    assert chance_of_best(of) > 0.8  # TRPO, whose steps are bounded: tests/test_natural_step.py
+
+
+def test_rejection_fine_tuning_goes_on_sampling_from_its_start():
+    of, sampling = policy(sharpness=0.2), Sampling(max_new_tokens=3)
+    algorithm = RFT(update=UPDATE)
+    learning = learner(of, sampling)
+    learning.prepare(algorithm.needs)
+    assert learning.reference is not None
+    frozen = Policy(learning.reference, of.tokenizer)
+    source = Online(Letter(), sampler(frozen), sampling, prompts_per_step=6, group_size=8, seed=0)
+    before, rewards = chance_of_best(of), []
+    train(algorithm, learning, source, [lambda step, batch, stats: rewards.append(float(batch.reward.mean()))], steps=60)
+    assert chance_of_best(frozen) == before
     assert chance_of_best(of) > 0.8
+    assert max(rewards) < 0.4  # what it samples doesn't improve, only what it learned
+
+
+@pytest.mark.parametrize(("form", "at_first"), [("sigmoid", 0.6931472), ("robust", 0.6931472), ("hinge", 1.0), ("ipo", 25.0)])
+def test_offline_preferences_are_learned(form, at_first):
+    """Pairs of an answer that begins with b and one that begins with h."""
+
+    class Shown:
+        name = "shown"
+
+        def preferences(self, split: str, start: int = 0):
+            return ((prompt, "b", "h") for prompt in Letter().prompts(split, start))
+
+    of = policy(sharpness=0.2)
+    seen: list[dict[str, float]] = []
+    source = Pairs(Shown(), of.tokenizer, per_step=6)
+    train(
+        DPO(pairs="data", form=form, update=UPDATE),
+        learner(of),
+        source,
+        [lambda step, batch, stats: seen.append(stats)],
+        steps=20,
+    )
+    assert (seen[0]["accuracy"], seen[0]["margin"]) == (0.0, 0.0)  # the policy is its own reference
+    assert (seen[-1]["accuracy"], seen[-1]["margin"] > 0.5) == (1.0, True)
+    assert seen[0]["loss"] == pytest.approx(at_first)
 
 
 def test_training_on_demonstrations_finds_the_shown_answer():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,45 @@ def test_same_prompt_has_the_same_place_whatever_else_its_row_says():
     assert a.place == b.place
     assert a.place != Row(1, "b", None, {}).place
     assert 0 <= a.place < 2**64
+
+
+# ---- pairs -----------------------------------------------------------------------------------------------------------------
+
+
+def chat(*texts: str) -> list[dict[str, str]]:
+    return [{"role": "user" if i % 2 == 0 else "assistant", "content": text} for i, text in enumerate(texts)]
+
+
+def test_pair_is_a_better_and_a_worse_answer(tmp_path: Path):
+    path = tmp_path / "pairs.jsonl"
+    rows = [
+        {"prompt": "2+2=", "chosen": "4", "rejected": "5", "level": "easy"},
+        {"prompt": chat("hi"), "chosen": chat("", "hello")[1:], "rejected": chat("", "go")[1:]},
+        {"chosen": chat("a", "b", "c", "yes"), "rejected": chat("a", "b", "c", "no")},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found, complaints = read_rows(path)
+    assert complaints == []
+    assert [row.pair for row in found] == [("4", "5"), ("hello", "go"), ("yes", "no")]
+    assert found[0].columns == {"level": "easy"}
+    assert list(found[2].prompt) == chat("a", "b", "c")  # what both conversations have in common
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"prompt": "a", "chosen": "b"}, 'a pair needs both "chosen" and "rejected".'),
+        ({"prompt": "a", "chosen": 3, "rejected": "b"}, '"chosen" must be a text or a list of one message'),
+        (
+            {"chosen": "a", "rejected": "b"},
+            'a pair without a "prompt" must be two lists of messages that differ in the last one',
+        ),
+        ({"chosen": chat("a", "b"), "rejected": chat("c", "b")}, 'a pair without a "prompt" must be two lists of messages'),
+    ],
+)
+def test_half_a_pair_is_named_with_its_line(tmp_path: Path, row: dict, said: str):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    found, (complaint,) = read_rows(path)
+    assert found == []
+    assert complaint.startswith(f"{path}:1: {said}")
