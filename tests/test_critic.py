@@ -41,7 +41,7 @@ def test_new_critic_expects_nothing(critic):
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_value_of_a_token_is_read_behind_the_one_before_it(kind):
-    of = learner(policy(kind))
+    of: Any = learner(policy(kind))
     of.prepare(Needs(critic="separate"))
     moved(of)
     batch = of.annotate(batch_of(ROWS, REWARDS), Needs(critic="separate"))
@@ -67,7 +67,7 @@ def test_values_do_not_depend_on_siblings_and_micro_batches(critic):
 
 
 def test_hook_for_a_head_is_gone_after_the_pass():
-    of = learner(policy())
+    of: Any = learner(policy())
     of.prepare(Needs(critic="head"))
     of.annotate(batch_of(ROWS, REWARDS), Needs(critic="head"))
     assert not of.model.get_output_embeddings()._forward_pre_hooks
@@ -117,7 +117,7 @@ def test_explained_variance_rises_where_the_value_can_be_known(algorithm):
 
 
 def test_policy_and_critic_have_a_norm_and_a_rate_of_their_own():
-    of = learner(policy())
+    of: Any = learner(policy())
     algorithm = PPO(update=FirstOrder(lr=1e-3, critic_lr=1e-2))
     batch = prepared(algorithm, of, batch_of(ROWS, REWARDS))
     before = weights_of(of)

@@ -128,7 +128,7 @@ def test_step_that_is_refused_leaves_every_bit():
 
         def loss(new: Outputs, b: Batch) -> dict[str, Tensor]:
             calls.append(1)
-            return {"policy": algorithm.loss(new, b)["policy"] + float(len(calls))}
+            return {"policy": algorithm.loss(new, b)["policy"] + float(len(calls))}  # type: ignore[operator]
 
         return loss
 
@@ -141,8 +141,8 @@ def test_step_that_is_too_long_without_backtracks_is_refused():
     """A Fisher matrix with a thousandth of the curvature makes steps thirty times too long."""
 
     class Flat(NaturalStep):
-        def fisher(self, *given: Any) -> Any:
-            return [x / 1000 for x in super().fisher(*given)]
+        def fisher(self, learner: Any, batch: Batch, v: list[Tensor]) -> list[Tensor]:
+            return [x / 1000 for x in super().fisher(learner, batch, v)]
 
     same, stats = refused_by(Flat(backtracks=0), lambda algorithm: algorithm.loss)
     assert same
