@@ -389,3 +389,59 @@ def test_evaluation_has_no_settings_of_training():
     with pytest.raises(SettingsError) as error:
         evaluation("--task", "maze", "--lr", "1", "--micro-batch", "2", model="./gone")
     assert [str(p).partition(":")[0] for p in error.value.problems] == ["--lr", "--micro-batch", "MODEL"]
+
+
+# ---- pairs, rewards and reward models ----------------------------------------------------------------------------------------
+
+
+def write_data(*rows: str) -> None:
+    Path("data.jsonl").write_text("".join(f"{row}\n" for row in rows))
+
+
+PAIRS = tuple(f'{{"prompt": "{i}", "chosen": "a", "rejected": "b"}}' for i in range(9))
+MODEL = ("--model", "gpt2")
+
+
+def test_pairs_are_the_datas_where_it_has_them_and_sampled_elsewhere():
+    write_data(*PAIRS)
+    assert run("dpo", "--data", "data.jsonl", *MODEL).stages[0].algorithm.pairs == "data"
+    assert run("dpo", "--task", "maze").stages[0].algorithm.pairs == "sampled"
+    assert run("dpo", "--task", "maze", "--pairs", "data").stages[0].algorithm.pairs == "data"
+    assert run("reward-model", "--task", "maze").stages[0].algorithm.pairs == "data"
+    write_data('{"prompt": "a"}', '{"prompt": "b"}')
+    Path("reward.py").write_text("def reward(completions, **kwargs): return [0.0] * len(completions)\n")
+    with_reward = ("--data", "data.jsonl", "--reward", "reward.py", *MODEL)
+    assert run("dpo", *with_reward).stages[0].algorithm.pairs == "sampled"
+    assert run("reward-model", *with_reward).stages[0].algorithm.pairs == "sampled"
+
+
+def test_reward_is_needed_where_answers_are_sampled_and_nowhere_else():
+    write_data(*PAIRS)
+    (found,) = complaints("grpo", "--data", "data.jsonl", *MODEL)
+    assert "No reward was named for grpo to learn from. Write --reward FILE.py" in found
+    alone = ("--reward-model", "owner/judge", "--task-reward-weight", "0")
+    assert run("grpo", "--data", "data.jsonl", *MODEL, *alone).stages[0].reward_model == "owner/judge"
+
+
+def test_process_supervision_needs_a_task_that_judges_steps():
+    (found,) = complaints("grpo", "--task", "maze", "--supervision", "process")
+    assert "the task maze gives none with these settings. Set supervision=outcome; arithmetic with target=steps" in found
+    made = run("grpo", "--task", "arithmetic", "--target", "steps", "--supervision", "process")
+    assert made.stages[0].algorithm.supervision == "process"
+
+
+def test_reward_model_is_an_earlier_stage_or_a_folder():
+    stages = '[[stage]]\nalgorithm = "reward-model"\n[[stage]]\nalgorithm = "grpo"\nreward_model = "reward-model"\n'
+    assert run("--task", "maze", recipe=stages).stages[1].reward_model == "reward-model"
+    turned = '[[stage]]\nalgorithm = "grpo"\nreward_model = "rm"\n[[stage]]\nalgorithm = "reward-model"\nname = "rm"\n'
+    assert complaints("--task", "maze", recipe=turned) == [
+        "recipe.toml:3: reward_model=rm names a stage that comes later. Put it first."
+    ]
+    wrong = '[[stage]]\nalgorithm = "sft"\n[[stage]]\nalgorithm = "grpo"\nreward_model = "sft"\n'
+    assert complaints("--task", "maze", recipe=wrong) == [
+        "recipe.toml:5: reward_model=sft names a stage that trains no reward model. Name one of the algorithm reward-model."
+    ]
+    Path("empty").mkdir()
+    for name in ("empty", "./nowhere"):
+        (found,) = complaints("grpo", "--task", "maze", "--reward-model", name)
+        assert found == f"--reward-model: reward_model={name} is no folder with a config.json, so it holds no reward model."

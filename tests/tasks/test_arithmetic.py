@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from quintet.data import Prompt, Rollout, Verdict
 from quintet.protocols import Task, Teacher
-from quintet.tasks.arithmetic import Arithmetic, read_answer, value, working, write
+from quintet.tasks.arithmetic import Arithmetic, judged_steps, read_answer, value, working, write
 
 ALL = Arithmetic(min_level=1, max_level=5)
 levels = st.tuples(st.integers(1, 5), st.integers(1, 5)).map(sorted)
@@ -248,3 +248,50 @@ def test_a_split_too_small_to_find_a_problem_in_says_so(monkeypatch):
 
 def test_prompt_of_today_is_the_prompt_of_tomorrow():
     assert [p.text for p in islice(ALL.prompts("test"), 5)] == ["6+8+1=", "47+45=", "11-32=", "7*2=", "6*1+8*9="]
+
+
+# ---- steps, pairs, carelessness --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("47+30+8=77+9=86", [(8, 1), (13, 0), (15, 0)]),  # 85 is right: the first step still comes to it
+        ("85", [(2, 1)]),
+        ("85=", [(3, 1), (3, 0)]),  # nothing behind the sign
+        ("(-5)*(-17)=85", [(11, 1), (13, 1)]),
+        ("2**9=85", [(5, 0), (7, 1)]),  # no operation of arithmetic
+        ("eighty-five=85", [(12, 0), (14, 1)]),
+        ("085", [(3, 0)]),
+        ("((((", [(4, 0)]),
+        ("9" * 65, [(65, 0)]),
+        ("", [(0, 0)]),
+    ],
+)
+def test_steps_are_judged_by_what_they_come_to(text: str, steps: list[tuple[int, int]]):
+    assert list(judged_steps(85, text)) == steps
+
+
+def test_only_a_task_whose_answers_have_steps_judges_them():
+    rollout = Rollout(next(Arithmetic().prompts("train")), [], [], [], "1=1", "eos", policy_version=0)
+    assert Arithmetic().grade([rollout])[0].steps == ()
+    assert not Arithmetic().judges_steps
+    assert len(Arithmetic(target="steps").grade([rollout])[0].steps) == 2
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_pairs_are_a_right_number_and_a_wrong_one_near_it(split: str):
+    task = Arithmetic(max_level=5)
+    some = list(islice(task.preferences(split), 50))
+    for prompt, better, worse in some:
+        assert int(better) == prompt.truth["answer"]
+        assert 1 <= abs(int(worse) - int(better)) <= 10
+    assert some[7:] == list(islice(task.preferences(split, 7), 43))
+
+
+def test_careless_teacher_is_wrong_as_often_as_asked():
+    answers = [(p.truth["answer"], int(a)) for p, a in islice(Arithmetic(demo_mistakes=0.3).demonstrations("train"), 1000)]
+    assert 0.25 < sum(right != given for right, given in answers) / 1000 < 0.35
+    assert max(abs(right - given) for right, given in answers) == 10
+    with pytest.raises(ValueError, match="demo_mistakes goes with target=direct"):
+        Arithmetic(demo_mistakes=0.3, target="steps")

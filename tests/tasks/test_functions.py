@@ -267,3 +267,37 @@ def test_example_of_the_readme_grades_its_own_answers():
     assert {v.reward for v in example.grade(words)} == {0.0}
     assert Counter(p.level for p in prompts).keys() == {"carry", "no carry"}
     assert all(answer == str(prompt.truth["answer"]) for prompt, answer in islice(example.demonstrations("train"), 90))
+
+
+# ---- pairs, and no reward ---------------------------------------------------------------------------------------------------
+
+
+def pairs(tmp_path: Path) -> Functions:
+    made = task(tmp_path, [{"prompt": f"p{i}", "chosen": f"yes{i}", "rejected": "no", "level": "easy"} for i in range(20)])
+    return Functions(data=made.data)
+
+
+def test_pairs_come_from_the_file_by_the_same_split_as_prompts(tmp_path: Path):
+    made = pairs(tmp_path)
+    assert made.offers_pairs
+    shown = list(islice(made.preferences("train"), 30))
+    assert [p for p, *_ in shown] == some(made, 30)
+    assert all(better == f"yes{(p.text or '')[1:]}" and worse == "no" for p, better, worse in shown)
+    held = {p.text for p, *_ in made.preferences("test")}
+    assert held
+    assert not held & {p.text for p, *_ in shown}
+    assert {"yes1", "no"} <= set(made.texts())
+
+
+def test_without_pairs_they_are_asked_for(tmp_path: Path):
+    assert not task(tmp_path).offers_pairs
+    with pytest.raises(ValueError, match='has no "chosen" and "rejected" to learn from, only prompt, answer'):
+        next(task(tmp_path).preferences("train"))
+
+
+def test_data_without_a_reward_have_none(tmp_path: Path):
+    made = pairs(tmp_path)
+    assert made.check() == []
+    assert not made.has_reward
+    (verdict,) = made.grade([rollout(some(made, 1)[0])])
+    assert math.isnan(verdict.reward)

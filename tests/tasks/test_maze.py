@@ -305,3 +305,17 @@ def test_careless_teacher_is_wrong_as_often_as_asked():
     assert 160 < right < 240
     with pytest.raises(ValueError, match="reset"):
         MazeTask(target="reset", demo_mistakes=0.5)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_pairs_are_a_way_through_and_a_way_astray(split: str):
+    task = MazeTask(size=4, target="steps")
+    some = list(islice(task.preferences(split), 40))
+    for prompt, better, worse in some:
+        assert score_strict(_maze_of(prompt), better).correct
+        assert not score_strict(_maze_of(prompt), worse).correct
+    assert some[5:] == list(islice(task.preferences(split, 5), 35))
+
+
+def _maze_of(prompt: Prompt) -> Maze:
+    return Maze(prompt.truth["size"], tuple(prompt.truth["walls"]), prompt.truth["origin"], prompt.truth["target"])
