@@ -11,7 +11,6 @@ import torch
 
 from quintet.data import Prompt, Rollout, Verdict
 from quintet.models.heads import load_reward_model, scores
-from quintet.models.load import tokenizer_of
 from quintet.models.text import encode_answer, encode_prompt
 from quintet.protocols import Task
 
@@ -20,7 +19,8 @@ class Judge:
     """Scores answers with a reward model from a transformers folder or hub id, in its own tokenizer's words."""
 
     def __init__(self, name: str, device: torch.device, rows: int = 64) -> None:
-        self.model, self.tokenizer = load_reward_model(name).to(device), tokenizer_of(name)  # type: ignore[arg-type]
+        self.model, self.tokenizer = load_reward_model(name)
+        self.model.to(device)  # type: ignore[arg-type]
         self.device, self.rows = device, rows
 
     @torch.no_grad()

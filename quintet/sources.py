@@ -49,6 +49,7 @@ class Online:
                 groups = self._with_signal(groups, work)
             if hasattr(self.task, "drain_metrics"):
                 work.measured |= self.task.drain_metrics()  # type: ignore[attr-defined]
+            self.number += work.prompts
             self.sampled_tokens += int(work.measured["sampled_tokens"])
             rollouts = [rollout for group in groups for rollout in group]
             numbers = [number for number, group in enumerate(groups) for _ in group]
@@ -58,17 +59,18 @@ class Online:
     def _groups(self, work: _Work) -> list[list[Rollout]]:
         """Answers to the next prompts, graded: one list for each prompt."""
         began = time.perf_counter()
-        prompts = list(islice(self.task.prompts("train", self.number), self.prompts_per_step))
+        first = self.number + work.prompts
+        prompts = list(islice(self.task.prompts("train", first), self.prompts_per_step))
         if not prompts:
             raise TaskError(f"The task {self.task.name} has no prompts to train on. Give it data, or choose another task.")
-        rollouts = self.sampler.generate(prompts, self.group_size, self.sampling, self.seed, self.number)
+        rollouts = self.sampler.generate(prompts, self.group_size, self.sampling, self.seed, first)
         sampled = time.perf_counter()
         graded = grade(self.task, rollouts)
         work.add("seconds/sample", sampled - began)
         work.add("seconds/grade", time.perf_counter() - sampled)
         work.add("sampled_tokens", sum(sum(r.action) for r in graded))
         work.add("read_tokens", sum(len(r.tokens) for r in graded))
-        self.number += len(prompts)
+        work.prompts += len(prompts)
         return [graded[i : i + self.group_size] for i in range(0, len(graded), self.group_size)]
 
     def _with_signal(self, groups: list[list[Rollout]], work: _Work) -> list[list[Rollout]]:
@@ -96,8 +98,9 @@ class Online:
 
 @dataclass
 class _Work:
-    """What a step measured so far."""
+    """What a step did so far. The cursor moves only once all of it went well."""
 
+    prompts: int = 0
     measured: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, amount: float) -> None:
@@ -241,7 +244,7 @@ def _step_rewards(rollout: Rollout, tokenizer: PreTrainedTokenizerBase) -> list[
     """Each step's reward at the token it ends with, NaN elsewhere. Two steps that end within one token add up."""
     found = [nan] * len(rollout.tokens)
     chosen = [t for t, chosen in enumerate(rollout.action) if chosen]
-    for end, reward in rollout.verdict.steps if rollout.verdict else ():
+    for end, reward in rollout.verdict.steps if rollout.verdict and chosen else ():
         within = tokens_until(tokenizer, [rollout.tokens[t] for t in chosen], end)
         place = chosen[max(within, 1) - 1]
         found[place] = reward + (0.0 if found[place] != found[place] else found[place])

@@ -7,12 +7,13 @@ from math import nan
 from typing import Any
 
 import pytest
+from torch import Tensor
 
-from quintet.data import Prompt, Rollout, Sampling, Verdict
-from quintet.evaluate import evaluate, evaluate_model
+from quintet.data import Batch, Needs, Prompt, Rollout, Sampling, Verdict
+from quintet.evaluate import evaluate, evaluate_model, evaluate_pairs
 from quintet.observe.journal import Journal
 from quintet.settings import Machine
-from tests.tiny import Letter, chain, policy, sampler
+from tests.tiny import Letter, chain, policy, sampler, tokenizer
 
 GREEDY = Sampling(temperature=0, max_new_tokens=2)
 
@@ -94,3 +95,52 @@ def test_only_as_many_problems_as_were_asked_for_are_made():
 
     assert evaluate(Counting(), sampler(policy()), GREEDY, 4)["n"] == 4
     assert evaluate(Counting(), sampler(policy()), GREEDY, 400)["n"] == 7
+
+
+class Longer:
+    """Of each pair one answer is two characters longer; of every third the shorter one is preferred."""
+
+    name = "longer"
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def preferences(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str, str]]:
+        assert split == "test"
+        for i in range(start, self.number):
+            better, worse = ("a", "abc") if i % 3 == 0 else ("abc", "a")
+            yield Prompt(f"p{i}", text="?"), better, worse
+
+
+class Lengths:
+    """A learner whose reward model says how long an answer is, or the same of all."""
+
+    def __init__(self, tied: bool = False) -> None:
+        self.tied, self.asked = tied, []
+
+    def annotate(self, batch: Batch, needs: Needs) -> Batch:
+        self.asked.append((len(batch.tokens), needs.score))
+        return batch
+
+    def scores(self, batch: Batch) -> Tensor:
+        return batch.length * (not self.tied)
+
+
+def test_pairs_ranked_right_are_counted_page_by_page():
+    """100 pairs, 34 of which prefer the shorter answer: 66 are ranked right, with the Wilson interval of 66 in 100."""
+    learner = Lengths()
+    found = evaluate_pairs(Longer(1000), learner, tokenizer(), 100)
+    assert (found["task"], found["split"], found["n"], found["score"]) == ("longer", "test", 100, 0.66)
+    assert (found["low"], found["high"]) == pytest.approx((0.5628, 0.7454), abs=1e-4)
+    assert learner.asked == [(128, True), (72, True)]
+
+
+def test_tie_is_not_ranked_right():
+    assert evaluate_pairs(Longer(9), Lengths(tied=True), tokenizer(), 9)["score"] == 0
+
+
+def test_as_many_pairs_as_there_are_are_ranked():
+    found = evaluate_pairs(Longer(64), Lengths(), tokenizer(), 500)
+    assert (found["n"], found["score"]) == (64, 42 / 64)
+    nothing = evaluate_pairs(Longer(0), Lengths(), tokenizer(), 500)
+    assert (nothing["n"], nothing["score"], nothing["low"], nothing["high"]) == (0, 0, 0, 1)

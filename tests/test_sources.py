@@ -187,6 +187,15 @@ def test_error_in_grading_leaves_the_cursor_where_it_was():
     assert broken.state() == online().state()
 
 
+def test_error_in_grading_what_was_sampled_anew_leaves_the_cursor_where_it_was_too():
+    rounds = iter([lambda rs: [Verdict(1.0) for _ in rs], raising(ValueError("no"))])
+    broken = online(lambda rs: next(rounds)(rs))
+    broken.resample = 3
+    with pytest.raises(TaskError):
+        next(iter(broken))
+    assert broken.state() == online().state()
+
+
 # ---- side by side ------------------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +295,28 @@ def test_groups_without_a_signal_are_dropped_and_others_sampled_in_their_place()
     assert batch.group.tolist() == [0, 0, 0, 1, 1, 1]
 
 
+def test_prompts_sampled_anew_are_those_behind():
+    """The sampler draws by a prompt's number, and that is its place in the task, whatever the round."""
+    source = online(tied_except(3, 4, 5))
+    source.resample = 5
+    (first, second) = islice(source, 2)
+    assert [row[1] for row in first.tokens.tolist()] == [3, 3, 3, 4, 4, 4]
+    assert names(second) == ["p6", "p7"]  # they are all tied, and so are the ten behind them
+    assert source.number == 18
+
+
+def test_group_with_one_known_reward_has_no_signal():
+    def verdicts(rollouts: Sequence[Rollout]) -> list[Verdict]:
+        number = {"p0": (nan, 1.0, nan), "p1": (nan, nan, nan), "p2": (1.0, 0.0, nan)}
+        return [Verdict(number.get(r.prompt.id, (1.0,) * 3)[int(r.text[-1])]) for r in rollouts]
+
+    source = online(verdicts)
+    source.resample = 1
+    batch = next(iter(source))
+    assert names(batch) == ["p2"]
+    assert (batch.measured["resampled"], batch.measured["kept_groups"]) == (1, 1)
+
+
 def test_what_was_sampled_and_dropped_is_counted():
     source = online(tied_except(3, 4, 5))
     plain = next(iter(online(tied_except())))
@@ -330,6 +361,23 @@ def test_steps_end_at_the_token_that_writes_their_last_character():
     places = torch.isfinite(batch.step_reward).nonzero().tolist()
     assert [(row, column, float(batch.step_reward[row, column])) for row, column in places] == [(0, 2, 1.0), (0, 4, 0.5)]
     assert collate([silent], [0], tokenizer=tokenizer).step_reward is None
+    assert collate([told], [0]).step_reward is None  # nobody can say where the steps end
+
+
+def test_steps_that_end_within_one_token_add_up():
+    """The first character ends no sooner than the first token that the policy chose, also where no step has any character."""
+    made = policy().tokenizer
+    verdict = Verdict(1.0, steps=((0, 0.25), (1, 0.5), (9, 1.0)))
+    told = Rollout(Prompt("p", text="?"), tokens("?ab"), [False, True, True], [0.0] * 3, "ab", "length", 0, verdict)
+    assert collate([told], [0], tokenizer=made).step_reward.nan_to_num(-1).tolist() == [[-1, 0.75, 1.0]]
+
+
+def test_answer_that_was_never_begun_has_no_token_for_its_steps():
+    verdict = Verdict(0.0, steps=((0, 0.0),))
+    told = Rollout(Prompt("p", text="?"), tokens("?a"), [False, True], [0.0] * 2, "a", "eos", 0, verdict)
+    empty = replace(told, tokens=tokens("?"), action=[False], behaviour_logp=[0.0], text="")
+    batch = collate([told, empty], [0, 0], tokenizer=tokenizer())
+    assert torch.isfinite(batch.step_reward).tolist() == [[False, True], [False, False]]
 
 
 def test_answers_that_were_cut_off_are_marked():
@@ -353,6 +401,7 @@ def test_pairs_are_groups_of_two_with_rewards_one_and_zero():
     batch = next(iter(source))
     assert [r.text for r in batch.rollouts] == ["a", "cd", "b", "cd"]
     assert (batch.reward.tolist(), batch.group.tolist()) == ([1, 0, 1, 0], [0, 0, 1, 1])
+    assert batch.action.sum(1).tolist() == [2, 3, 2, 3]  # the end of text is learned too
     assert batch.behaviour_logp is None
     assert source.number == 2
 

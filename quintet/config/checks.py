@@ -133,20 +133,24 @@ def _of_rewards(task: Any, stages: Sequence[Stage]) -> Iterator[str]:
             )
 
 
-def of_reward_models(stages: Sequence[Stage]) -> Iterator[str]:
-    """A stage's reward model is a folder or hub id, or an earlier stage that trains one."""
-    before: dict[str, bool] = {}
-    for stage in stages:
-        wanted = stage.reward_model
-        if wanted in before and not before[wanted]:
-            yield f"reward_model={wanted} names a stage that trains no reward model. Name one of the algorithm reward-model."
-        elif wanted and wanted not in before:
-            path = Path(wanted)
-            if wanted in {s.name for s in stages}:
-                yield f"reward_model={wanted} names a stage that comes later. Put it first."
-            elif not (path / "config.json").is_file() and (path.is_dir() or _looks_like_a_path(wanted)):
-                yield f"reward_model={wanted} is no folder with a config.json, so it holds no reward model."
-        before[stage.name] = stage.algorithm.needs.score
+def of_reward_model(stage: Stage, stages: Sequence[Stage]) -> Iterator[str]:
+    """The stage's reward model is a folder or hub id, or one of the `stages` that comes before and trains one."""
+    wanted, path = stage.reward_model, Path(stage.reward_model)
+    trains = {s.name: s.algorithm.needs.score for s in stages}
+    before = [s.name for s in stages[: stages.index(stage)]]
+    looks_local = path.is_dir() or _looks_like_a_path(wanted)
+    if wanted in before and not trains[wanted]:
+        yield f"reward_model={wanted} names a stage that trains no reward model. Name one of the algorithm reward-model."
+    elif wanted in trains and wanted not in before:
+        yield f"reward_model={wanted} names a stage that doesn't come before this one. Name one that does."
+    elif wanted and wanted not in trains and not (path / "config.json").is_file() and looks_local:
+        yield f"reward_model={wanted} is no folder with a config.json, so it holds no reward model."
+
+
+def of_scoring(task: Any) -> Iterator[str]:
+    """Answers to the task can be scored without a reward model."""
+    if not getattr(task, "has_reward", True):
+        yield "No reward was named to score answers by. Write --reward FILE.py, with a function reward(completions, **columns)."
 
 
 def _of_prompts(prompts: Callable[[], Iterable[Prompt]], name: str, machine: Machine) -> str | None:

@@ -20,6 +20,8 @@ from quintet.config.values import read_value
 from quintet.data import Sampling
 from quintet.settings import Machine, Run, Stage
 
+FOLDERS = ("checkpoints", "model")
+"""A run's own folders: a stage that trains a reward model makes one of its name beside them."""
 _NAME = re.compile(r"[A-Za-z0-9_+-]+")
 _NAMED = re.compile(r"\b([a-z_]+)=")
 
@@ -41,14 +43,16 @@ class Resolver:
     def run(self, new: bool) -> Run:
         """The run. `new`: it is about to make its folder, so that folder must be free.  SettingsError names every problem."""
         machine, sampling, task = self.machine(), self.sampling(), self.task()
-        stages = [self.stage_for(task, stage) for stage in self.stages()]
+        stages = self.stages(task)
         if not machine.out:
             machine = replace(machine, out=str(free_folder(self.draft.task_name() or "", stage_names(self.draft.stages))))
         self.complaints(checks.of_machine(machine), self.draft.machine)
         if new:
             self.complaints(checks.of_new_folder(Path(machine.out)), self.draft.machine)
         self.complaints(checks.of_sampling(sampling, any(s.samples for s in stages)), self.draft.sampling, "[sampling]")
-        self.complaints(checks.of_reward_models(stages), self.every_stage())
+        sections = dict(zip(stage_names(self.draft.stages), self.draft.stages, strict=True))
+        for stage in stages:
+            self.complaints(checks.of_reward_model(stage, stages), sections[stage.name])
         if task is not None:
             self.task_complaints(task, stages, machine)
         if self.problems:
@@ -62,14 +66,16 @@ class Resolver:
         self.complaints(checks.of_sampling(sampling, online=False), self.draft.sampling, "[sampling]")
         if task is not None:
             self.task_complaints(task, (), machine)
+            self.complaints(checks.of_scoring(task), {})
         if self.problems:
             raise SettingsError(self.problems)
         return task, self.longest_answer(sampling, task), machine
 
     def value_problems(self) -> list[Problem]:
         """What is wrong with each section by itself; nothing about how sections go together."""
-        for section in (self.machine, self.sampling, self.task, self.stages):
-            section()
+        self.machine()
+        self.sampling()
+        self.stages(self.task())
         return self.problems
 
     # ---- sections ------------------------------------------------------------------------------------------------------
@@ -112,8 +118,8 @@ class Resolver:
         where = {**self.every_stage(), **self.draft.machine, **self.draft.tasks.get(name, {})}
         self.complaints(checks.of_task(task, stages, machine), where, f"[{name}]")
 
-    def stages(self) -> list[Stage]:
-        """The stages whose algorithm there is and whose settings go together."""
+    def stages(self, task: Any) -> list[Stage]:
+        """The stages whose algorithm there is and whose settings go together. `task`: what they would learn from, if known."""
         if not self.draft.stages:
             self.complain(
                 "", f"No algorithm was named. Write quintet train NAME ({', '.join(registry.ALGORITHMS)}), or a recipe."
@@ -122,7 +128,7 @@ class Resolver:
         for number, (name, section) in enumerate(zip(names, self.draft.stages, strict=True)):
             self.check_name(name, names[:number], section)
             algorithm = self.algorithm(section)
-            if algorithm and (stage := self.stage(name, algorithm, section)):
+            if algorithm and (stage := self.stage(name, algorithm, section, task)):
                 found.append(stage)
         return found
 
@@ -133,7 +139,7 @@ class Resolver:
         where = section["name"].where
         if not isinstance(section["name"].value, str) or not _NAME.fullmatch(name):
             self.complain(where, f'name must be letters, digits, -, + and _, not "{name}".')
-        elif name in (*before, "machine", "sampling", *registry.TASKS):
+        elif name in (*before, "machine", "sampling", *registry.TASKS) or name.lower() in FOLDERS:
             self.complain(where, f'The name "{name}" is taken. Give this stage another.')
 
     def algorithm(self, section: Section) -> str | None:
@@ -151,13 +157,14 @@ class Resolver:
             self.complain(given.where, f'There is no algorithm "{given.value}".{hint} There are {there}.')
         return name
 
-    def stage(self, name: str, algorithm: str, section: Section) -> Stage | None:
+    def stage(self, name: str, algorithm: str, section: Section, task: Any) -> Stage | None:
         """The stage with its records; None, and a complaint, where its settings don't go together."""
         settings = {k: v for k, v in section.items() if k not in ("algorithm", "name")}
         entry = registry.ALGORITHMS[algorithm]
-        values = {**entry.defaults, **self.values(settings, known.stage(algorithm), algorithm)}
+        given = self.values(settings, known.stage(algorithm), algorithm)
         try:
             plain = load_record(entry.record)()
+            values = {**_pairs(plain, task), **entry.defaults, **given}
             update = replace(plain.update, **_of(plain.update, values))
             record = replace(plain, **_of(plain, values), update=update)
             stage = Stage(name, record, **_of(Stage, values))
@@ -168,14 +175,6 @@ class Resolver:
             if hasattr(part, "check"):
                 self.complaints(part.check(stage), section, f"stage {name}")
         return stage
-
-    def stage_for(self, task: Any, stage: Stage) -> Stage:
-        """The stage; where nobody said whence its pairs come, data that have pairs are taken at their word."""
-        given = self.every_stage()
-        if task is None or not hasattr(stage.algorithm, "pairs") or "pairs" in given:
-            return stage
-        offered = getattr(task, "offers_pairs", hasattr(task, "preferences") and stage.algorithm.pairs == "data")
-        return replace(stage, algorithm=replace(stage.algorithm, pairs="data" if offered else "sampled"))
 
     def every_stage(self) -> Section:
         """The settings of all stages together; of those that several have, the first."""
@@ -212,6 +211,14 @@ class Resolver:
 def _of(record: Any, values: dict[str, Any]) -> dict[str, Any]:
     """The values that are fields of a record."""
     return {f.name: values[f.name] for f in fields(record) if f.name in values}
+
+
+def _pairs(algorithm: Any, task: Any) -> dict[str, str]:
+    """Whence an algorithm's pairs come where nobody says it: data that have pairs are taken at their word."""
+    if task is None or not hasattr(algorithm, "pairs"):
+        return {}
+    offered = getattr(task, "offers_pairs", hasattr(task, "preferences") and algorithm.pairs == "data")
+    return {"pairs": "data" if offered else "sampled"}
 
 
 def free_folder(task: str, stages: Sequence[str]) -> Path:

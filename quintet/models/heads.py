@@ -4,14 +4,19 @@ layout for sequence classification, so that what is saved is loaded by anybody's
 from __future__ import annotations
 
 import copy
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+
+from quintet.models.load import tokenizer_of
 
 
 def scalar_model(policy: PreTrainedModel) -> PreTrainedModel:
@@ -20,15 +25,17 @@ def scalar_model(policy: PreTrainedModel) -> PreTrainedModel:
     Raises ValueError where transformers has no such form of the policy's architecture."""
     config = copy.deepcopy(policy.config)
     config.num_labels = 1
-    if config.pad_token_id is None:  # which token is the last is decided by it
+    if getattr(config, "pad_token_id", None) is None:  # which token is the last is decided by it
         config.pad_token_id = _first(policy.generation_config.eos_token_id if policy.generation_config else 0)
     try:
         with torch.random.fork_rng(devices=[]):  # random weights, soon replaced: a resumed run must not draw other numbers
             made = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        if not _has_head(made):
+            raise ValueError(f"{type(made).__name__} has another head than a linear one")
     except ValueError as error:
         raise ValueError(
-            f"A critic or reward model needs {type(policy).__name__} in its form for sequence classification, which "
-            "transformers doesn't have. Choose an algorithm without one (grpo, reinforce), or critic=head."
+            f"A critic or reward model needs {type(policy).__name__} in its form for sequence classification with a "
+            "linear head, which transformers doesn't have. Choose an algorithm without one (grpo, reinforce), or critic=head."
         ) from error
     made.base_model.load_state_dict(policy.base_model.state_dict())
     with torch.no_grad():
@@ -41,27 +48,31 @@ def head(model: PreTrainedModel) -> nn.Linear:
     return model.score  # type: ignore[return-value]
 
 
-def load_reward_model(folder: str) -> PreTrainedModel:
-    """A reward model from a transformers folder or hub id: sequence classification with one label.
+def load_reward_model(folder: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A reward model and its tokenizer from a transformers folder or hub id: sequence classification with one label, a linear
+    head (`score`) on the last token.
 
     Raises ValueError, in a sentence, where it is none."""
     try:
+        tokenizer = tokenizer_of(folder)
         model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ValueError(
             f"No reward model could be loaded from {folder!r}: {str(error).strip().splitlines()[0]} "
             "Give a transformers folder for sequence classification, such as what `quintet train reward-model` leaves."
         ) from error
     if model.config.num_labels != 1:
         raise ValueError(f"{folder} sorts texts into {model.config.num_labels} classes; a reward model says one number.")
-    return model.eval()
+    if not _has_head(model):
+        raise ValueError(
+            f"{folder} is a {type(model).__name__}, which has no linear head on the last token of a text. "
+            "Choose a reward model made from a causal language model."
+        )
+    return model.eval(), tokenizer
 
 
 def save_reward_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """A transformers folder, whole or absent: written beside its place and renamed."""
-    import os
-    import shutil
-
     beside = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(beside)
@@ -99,6 +110,10 @@ def value_head(policy: PreTrainedModel) -> nn.Linear:
         made = nn.Linear(policy.get_output_embeddings().in_features, 1, bias=False)  # type: ignore[union-attr]
     nn.init.zeros_(made.weight)
     return made.to(policy.device)
+
+
+def _has_head(model: nn.Module) -> bool:
+    return isinstance(getattr(model, "score", None), nn.Linear)
 
 
 def _first(token: Any) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 from quintet.data import Prompt, Rollout, Verdict
 from quintet.knobs import Fraction
+from quintet.protocols import TaskError
 from quintet.tasks.rewards import Reward, RewardError, call_rewards, load_rewards, missing_arguments
 from quintet.tasks.rows import Row, read_rows
 
@@ -54,20 +55,20 @@ class Functions:
         return (self._prompt(split, row) for row in self._rows(split, start))
 
     def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str]]:
-        """Prompts with the file's completions, in the same order. ValueError where a row has none."""
+        """Prompts with the file's completions, in the same order. TaskError where a row has none."""
         for row in self._rows(split, start):
             if row.completion is None:
-                raise ValueError(
+                raise TaskError(
                     f'{self.data}:{row.line} has no "completion" to learn from, only {", ".join(["prompt", *row.columns])}. '
                     "Add completions, or choose an algorithm that learns from rewards."
                 )
             yield self._prompt(split, row), row.completion
 
     def preferences(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str, str]]:
-        """Prompts with the file's chosen and rejected answers, in the same order. ValueError where a row has none."""
+        """Prompts with the file's chosen and rejected answers, in the same order. TaskError where a row has none."""
         for row in self._rows(split, start):
             if row.pair is None:
-                raise ValueError(
+                raise TaskError(
                     f'{self.data}:{row.line} has no "chosen" and "rejected" to learn from, only '
                     f"{', '.join(['prompt', *row.columns])}. Add them, or set pairs=sampled and name a reward."
                 )

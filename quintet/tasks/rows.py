@@ -80,12 +80,10 @@ def _row(number: int, row: Any) -> Row:
     if "prompt" not in row:
         raise ValueError(f'a row needs the key "prompt"; this one has {", ".join(row) or "none"}.')
     columns = {key: value for key, value in row.items() if key not in RESERVED}
-    pair = None
-    if "chosen" in row or "rejected" in row:
-        better, worse = (_completion(row.get(key), key) for key in ("chosen", "rejected"))
-        if better is None or worse is None:
-            raise ValueError('a pair needs both "chosen" and "rejected".')
-        pair = better, worse
+    better, worse = (_completion(row.get(key), key) for key in ("chosen", "rejected"))
+    if (better is None) != (worse is None):
+        raise ValueError('a pair needs both "chosen" and "rejected".')
+    pair = None if better is None or worse is None else (better, worse)
     return Row(number, _prompt(row["prompt"]), _completion(row.get("completion")), columns, pair)
 
 

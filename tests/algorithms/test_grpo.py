@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import nan
+from typing import Any
 
 import pytest
 import torch
@@ -43,7 +44,7 @@ def test_clip_metrics_say_which_side_was_at_work():
     advantage = torch.tensor([[0, 1.0], [0, -1.0], [0, 1.0]])
     old = torch.zeros(3, 2)
     new = torch.tensor([[0, 1.5], [0, 0.5], [0, 1.1]]).log()
-    terms = GRPO().loss(Outputs(new, old), replace(batch, advantage=advantage, old_logp=old))
+    terms: Any = GRPO().loss(Outputs(new, old), replace(batch, advantage=advantage, old_logp=old))
     assert terms["clip_ratio/low_mean"][:, 1].tolist() == [False, True, False]
     assert terms["clip_ratio/high_mean"][:, 1].tolist() == [True, False, False]
     assert terms["clip_ratio/region_mean"][:, 1].tolist() == [True, True, False]

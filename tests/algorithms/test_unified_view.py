@@ -27,7 +27,14 @@ PER: list[Any] = ["answer", "token", "constant"]
 
 def the_batch(**columns: Any) -> Batch:
     return replace(
-        Batch(tokens=TOKENS, action=ACTION, length=torch.tensor([4, 4, 4, 4]), reward=REWARD, group=GROUP, reward_mean=0.2),
+        Batch(
+            tokens=TOKENS,
+            action=ACTION,
+            length=torch.tensor([4, 4, 4, 4]),
+            reward=REWARD,
+            group=GROUP,
+            notes={"reward_mean": 0.2},
+        ),
         ref_logp=REFERENCE[TOKENS],
         **columns,
     )
@@ -96,18 +103,18 @@ def test_reinforce_with_a_divergence_adds_what_grpo_adds(per):
     assert close(gradient(Reinforce(beta=0.04, per=per), the_batch()), unified(expected, per))
 
 
-GROUPED = {
-    True: [0.70710678, -0.70710678, 0.70710678, -0.70710678],  # two rewards, ddof 1: ±1/√2 whatever their distance
-    False: [0.5, -0.5, 0.125, -0.125],
+GROUPED: dict[Any, list[float]] = {
+    "group": [0.70710678, -0.70710678, 0.70710678, -0.70710678],  # two rewards, ddof 1: ±1/√2 whatever their distance
+    "none": [0.5, -0.5, 0.125, -0.125],
 }
 
 
 @pytest.mark.parametrize("per", PER)
 @pytest.mark.parametrize("beta", [0.0, 0.04])
-@pytest.mark.parametrize("standardise", [True, False])
-def test_grpo_on_policy_has_the_advantage_plus_the_pull_to_the_reference(standardise, beta, per):
-    algorithm = GRPO(beta=beta, per=per, standardise=standardise, eps=0.0)
-    expected = per_token(GROUPED[standardise]) + beta * (reference_to_policy() - 1)
+@pytest.mark.parametrize("scale", ["group", "none"])
+def test_grpo_on_policy_has_the_advantage_plus_the_pull_to_the_reference(scale, beta, per):
+    algorithm = GRPO(beta=beta, per=per, scale=scale, eps=0.0)
+    expected = per_token(GROUPED[scale]) + beta * (reference_to_policy() - 1)
     assert close(gradient(algorithm, the_batch()), unified(expected, per))
 
 
@@ -118,7 +125,7 @@ def test_grpo_off_policy_is_weighed_by_the_ratio_unless_clipped(beta, per):
     # A > 0 in rows 0 and 2: stopped above 1.2; A < 0 in rows 1 and 3: stopped below .8
     alive = torch.tensor([[1, 1, 0, 1], [1, 1, 0, 1], [1, 1, 0, 1], [1, 1, 0, 1]], dtype=torch.float64)
     old = THETA.log_softmax(0)[TOKENS] - ratio.log()
-    expected = ratio * alive * per_token(GROUPED[True]) + beta * (reference_to_policy() - 1)
+    expected = ratio * alive * per_token(GROUPED["group"]) + beta * (reference_to_policy() - 1)
     assert close(gradient(GRPO(beta=beta, per=per, eps=0.0), the_batch(old_logp=old)), unified(expected, per))
 
 
@@ -127,7 +134,7 @@ def test_grpo_coefficient_where_the_reference_is_twice_as_likely():
     logp = torch.tensor([[-1.0]], dtype=torch.float64, requires_grad=True)
     one = torch.ones(1, 1, dtype=torch.float64)
     batch = replace(the_batch(old_logp=logp.detach(), advantage=one), ref_logp=logp.detach() + torch.tensor(2.0).double().log())
-    terms = GRPO(beta=0.04).loss(Outputs(logp, torch.zeros(1, 1)), batch)
+    terms: Any = GRPO(beta=0.04).loss(Outputs(logp, torch.zeros(1, 1)), batch)
     torch.stack([t.sum() for t in terms.values() if t.is_floating_point()]).sum().backward()
     assert logp.grad is not None
     assert float(-logp.grad) == pytest.approx(1.04, abs=1e-6)
@@ -149,5 +156,5 @@ def test_grpo_objective_of_opposite_answers_of_unequal_length():
     for per, expected in objectives.items():
         algorithm = GRPO(per=per, ddof=0, eps=0.0)
         graded = replace(batch, advantage=algorithm.advantage(batch))
-        policy = algorithm.loss(Outputs(zeros, zeros), graded)["policy"]
+        policy: Any = algorithm.loss(Outputs(zeros, zeros), graded)["policy"]
         assert float(-weighted_sum(policy, algorithm.weight(graded))) == pytest.approx(expected)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from quintet.config.describe import Kind, describe, keys_of
+from quintet.config.describe import Kind, changes_of, describe, keys_of
 
 RECORD = '''
 from dataclasses import dataclass, field
@@ -94,3 +94,43 @@ def test_annotation_that_cannot_be_described_names_its_line(tmp_path: Path, monk
 
 def test_keys_of_a_dictionary_are_read():
     assert keys_of("quintet.models.load", "PRESETS") == ["1m", "5m", "50m"]
+
+
+VARIANTS = """
+FLAT = replace(Fake(), level=2, rates=(0.5, 4.0), words=("a",), update=FirstOrder(lr=0.25, epochs=3))
+SAME = replace(Fake())
+NUMBER = 3
+SPREAD = replace(Fake(), **OTHER)
+READ = replace(Fake(), level=LEVEL)
+SHARED = replace(Fake(), update=SLOW)
+"""
+
+
+@pytest.fixture
+def variants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"variants_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(VARIANTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_changes_of_a_variant_are_read_with_those_of_its_update(variants: str):
+    assert changes_of(f"{variants}:FLAT") == {"level": 2, "rates": (0.5, 4.0), "words": ("a",), "lr": 0.25, "epochs": 3}
+    assert changes_of(f"{variants}:SAME") == {}
+    assert variants not in sys.modules
+    assert changes_of("quintet.algorithms.family:DR_GRPO") == {"scale": "none", "per": "constant"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("NUMBER", "NUMBER is no replace"),
+        ("NOWHERE", "NOWHERE is no replace"),
+        ("SPREAD", ":5: settings need simple annotations and literal defaults"),
+        ("READ", ":6: settings need simple annotations and literal defaults"),
+        ("SHARED", ":7: settings need simple annotations and literal defaults"),
+    ],
+)
+def test_variant_that_cannot_be_read_is_named(variants: str, name: str, said: str):
+    with pytest.raises(AssertionError, match=said):
+        changes_of(f"{variants}:{name}")

@@ -42,7 +42,19 @@ def test_help_of_sft_has_its_own_defaults_and_no_group_size(monkeypatch: pytest.
     monkeypatch.setenv("COLUMNS", "200")
     text = help_of.of_settings("sft", None, known.sampling(), known.machine())
     assert "--group-size" not in text
+    assert "--reward-model" not in text
+    assert "--token-budget" not in text
     assert "(default cosine)" in text
+
+
+def test_help_of_a_variant_has_the_variants_defaults(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    dapo, grpo = (
+        " ".join(help_of.of_settings(name, None, known.sampling(), known.machine()).split()) for name in ("dapo", "grpo")
+    )
+    assert "(default 0.2,0.28)" in dapo
+    assert "(default 0.2,0.28)" not in grpo
+    assert "--reward-model" in dapo
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "300"])
@@ -55,4 +67,6 @@ def test_help_keeps_to_the_terminals_width(monkeypatch: pytest.MonkeyPatch, colu
 def test_algorithms_and_tasks_are_listed():
     text = help_of.of_choices()
     assert "  grpo " in text
+    assert "  reward-model " in text
+    assert "  reinforce++ " in text
     assert "  --task maze " in text

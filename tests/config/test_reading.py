@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from quintet.algorithms.dpo import DPO
 from quintet.algorithms.grpo import GRPO
 from quintet.algorithms.supervised import SFT
-from quintet.config import SettingsError, new_evaluation, new_run, read_run, registry
+from quintet.config import SettingsError, checks, new_evaluation, new_run, read_run, registry
 from quintet.config.flags import split
 from quintet.config.registry import AlgorithmEntry
-from quintet.settings import Run
+from quintet.config.resolve import load_record
+from quintet.data import Prompt
+from quintet.settings import Machine, Run, Stage
 from quintet.tasks.maze import MazeTask
 
 ALL = ", ".join(registry.ALGORITHMS)
@@ -118,6 +122,14 @@ def test_variant_is_an_algorithm_with_other_defaults(monkeypatch: pytest.MonkeyP
     assert run("steep", "--task", "maze", "--scale", "group").stages[0].algorithm.scale == "group"
 
 
+@pytest.mark.parametrize("name", registry.ALGORITHMS)
+def test_every_algorithm_goes_by_its_defaults(name: str):
+    entry = registry.ALGORITHMS[name]
+    (stage,) = run(name, "--task", "maze").stages
+    made = load_record(entry.variant or entry.record)
+    assert (stage.name, stage.algorithm) == (name, made if entry.variant else made())
+
+
 def test_stages_of_one_algorithm_get_different_names():
     stages = '[[stage]]\nalgorithm = "grpo"\n' * 2
     assert [s.name for s in run("--task", "maze", recipe=stages).stages] == ["grpo", "grpo-2"]
@@ -125,7 +137,7 @@ def test_stages_of_one_algorithm_get_different_names():
     assert [s.name for s in run("--task", "maze", recipe=named).stages] == ["grpo", "polish"]
 
 
-@pytest.mark.parametrize("name", ["grpo", "maze", "sampling"])
+@pytest.mark.parametrize("name", ["grpo", "maze", "sampling", "model", "checkpoints", "Model"])
 def test_name_of_a_stage_is_its_own(name: str):
     stages = f'[[stage]]\nalgorithm = "grpo"\n[[stage]]\nalgorithm = "grpo"\nname = "{name}"\n'
     found = complaints("--task", "maze", recipe=stages) if name != "grpo" else None
@@ -242,10 +254,19 @@ def test_group_size_is_no_setting_of_what_samples_nothing():
     ]
 
 
+@pytest.mark.parametrize("flag", ["--token-budget", "--reward-model", "--reward-model-weight", "--task-reward-weight"])
+def test_what_scores_and_counts_samples_is_no_setting_without_them(flag: str):
+    (found,) = complaints("sft", "--task", "maze", flag, "4")
+    assert found.startswith(f"{flag}: {flag[2:].replace('-', '_')} is a setting of reinforce, trpo, ")
+    assert found.endswith(", not of sft.")
+
+
 def test_temperature_of_zero_teaches_nothing():
     (found,) = complaints("grpo", "--task", "maze", "--temperature", "0")
     assert found.startswith("--temperature: At temperature=0 all answers to a prompt are the same")
     assert run("sft", "--task", "maze", "--temperature", "0").sampling.temperature == 0
+    assert complaints("dpo", "--task", "maze", "--temperature", "0") == [found]
+    assert run("dpo", "--task", "maze", "--pairs", "data", "--temperature", "0").sampling.temperature == 0
 
 
 def test_empty_stop_text_is_refused():
@@ -391,6 +412,15 @@ def test_evaluation_has_no_settings_of_training():
     assert [str(p).partition(":")[0] for p in error.value.problems] == ["--lr", "--micro-batch", "MODEL"]
 
 
+def test_evaluation_needs_a_reward():
+    write_data(*PAIRS)
+    with pytest.raises(SettingsError) as error:
+        evaluation("--data", "data.jsonl")
+    assert str(error.value) == (
+        "No reward was named to score answers by. Write --reward FILE.py, with a function reward(completions, **columns)."
+    )
+
+
 # ---- pairs, rewards and reward models ----------------------------------------------------------------------------------------
 
 
@@ -415,12 +445,59 @@ def test_pairs_are_the_datas_where_it_has_them_and_sampled_elsewhere():
     assert run("reward-model", *with_reward).stages[0].algorithm.pairs == "sampled"
 
 
+def test_each_stage_has_pairs_of_its_own():
+    """What one stage was told is nothing to another, which finds that the data have pairs."""
+    write_data(*PAIRS)
+    Path("reward.py").write_text("def reward(completions, **kwargs): return [0.0] * len(completions)\n")
+    stages = '[[stage]]\nalgorithm = "reward-model"\npairs = "sampled"\n[[stage]]\nalgorithm = "dpo"\n'
+    made = run("--data", "data.jsonl", "--reward", "reward.py", *MODEL, recipe=stages)
+    assert [s.algorithm.pairs for s in made.stages] == ["sampled", "data"]
+    assert [s.samples for s in made.stages] == [True, False]
+
+
+def test_group_of_one_has_no_pair_to_sample_but_the_data_may():
+    write_data(*PAIRS)
+    assert run("dpo", "--data", "data.jsonl", "--group-size", "1", *MODEL).stages[0].algorithm.pairs == "data"
+    write_data('{"prompt": "a"}', '{"prompt": "b"}')
+    Path("reward.py").write_text("def reward(completions, **kwargs): return [0.0] * len(completions)\n")
+    for algorithm in ("dpo", "reward-model"):
+        assert complaints(algorithm, "--data", "data.jsonl", "--reward", "reward.py", "--group-size", "1", *MODEL) == [
+            "--group-size: A pair needs two answers to a prompt; group_size=1. Set group_size=8, or pairs=data."
+        ]
+
+
+def test_data_that_pairs_are_asked_of_have_some():
+    write_data('{"prompt": "a", "answer": 1}')
+    Path("reward.py").write_text("def reward(completions, **kwargs): return [0.0] * len(completions)\n")
+    asked = ("--data", "data.jsonl", "--reward", "reward.py", "--test-share", "0", "--eval-problems", "0", *MODEL)
+    (found,) = complaints("dpo", "--pairs", "data", *asked)
+    assert found.endswith(
+        'data.jsonl:1 has no "chosen" and "rejected" to learn from, only prompt, answer. '
+        "Add them, or set pairs=sampled and name a reward."
+    )
+    assert list(checks.of_task(Bare(), [Stage("dpo", DPO(pairs="data")), Stage("sft", SFT())], Machine())) == [
+        "The task bare has no demonstrations for sft to learn from. Choose another of the two.",
+        "The task bare has no pairs of a better and a worse answer for dpo to learn from. Choose another of the two.",
+    ]
+
+
+class Bare:
+    """A task that shows nothing."""
+
+    name = "bare"
+
+    def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
+        return iter([Prompt("p", text="?")])
+
+
 def test_reward_is_needed_where_answers_are_sampled_and_nowhere_else():
     write_data(*PAIRS)
     (found,) = complaints("grpo", "--data", "data.jsonl", *MODEL)
     assert "No reward was named for grpo to learn from. Write --reward FILE.py" in found
     alone = ("--reward-model", "owner/judge", "--task-reward-weight", "0")
     assert run("grpo", "--data", "data.jsonl", *MODEL, *alone).stages[0].reward_model == "owner/judge"
+    (found,) = complaints("grpo", "--data", "data.jsonl", *MODEL, "--reward-model", "owner/judge")
+    assert "No reward was named for grpo to learn from." in found  # its weight is 1, and there is none to weigh
 
 
 def test_process_supervision_needs_a_task_that_judges_steps():
@@ -435,8 +512,10 @@ def test_reward_model_is_an_earlier_stage_or_a_folder():
     assert run("--task", "maze", recipe=stages).stages[1].reward_model == "reward-model"
     turned = '[[stage]]\nalgorithm = "grpo"\nreward_model = "rm"\n[[stage]]\nalgorithm = "reward-model"\nname = "rm"\n'
     assert complaints("--task", "maze", recipe=turned) == [
-        "recipe.toml:3: reward_model=rm names a stage that comes later. Put it first."
+        "recipe.toml:3: reward_model=rm names a stage that doesn't come before this one. Name one that does."
     ]
+    (found,) = complaints("grpo", "--task", "maze", "--reward-model", "grpo")
+    assert found == "--reward-model: reward_model=grpo names a stage that doesn't come before this one. Name one that does."
     wrong = '[[stage]]\nalgorithm = "sft"\n[[stage]]\nalgorithm = "grpo"\nreward_model = "sft"\n'
     assert complaints("--task", "maze", recipe=wrong) == [
         "recipe.toml:5: reward_model=sft names a stage that trains no reward model. Name one of the algorithm reward-model."
@@ -445,3 +524,9 @@ def test_reward_model_is_an_earlier_stage_or_a_folder():
     for name in ("empty", "./nowhere"):
         (found,) = complaints("grpo", "--task", "maze", "--reward-model", name)
         assert found == f"--reward-model: reward_model={name} is no folder with a config.json, so it holds no reward model."
+    Path("empty/config.json").touch()
+    assert run("grpo", "--task", "maze", "--reward-model", "empty").stages[0].reward_model == "empty"
+    two = "".join(f'[[stage]]\nalgorithm = "grpo"\nreward_model = "./{folder}"\n' for folder in ("empty", "gone"))
+    assert complaints("--task", "maze", recipe=two) == [
+        "recipe.toml:6: reward_model=./gone is no folder with a config.json, so it holds no reward model."
+    ]

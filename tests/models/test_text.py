@@ -4,7 +4,8 @@ import pytest
 from tokenizers.processors import TemplateProcessing
 
 from quintet.data import Prompt
-from quintet.models.text import encode_answer, encode_prompt
+from quintet.models.load import tokenizer_for
+from quintet.models.text import encode_answer, encode_prompt, tokens_until
 from tests.tiny import END, token, tokenizer, tokens
 
 HELLO = ({"role": "system", "content": "abc"}, {"role": "user", "content": "de"})
@@ -43,3 +44,31 @@ def test_tokenizers_beginning_goes_before_the_prompt_and_not_into_the_answer():
     made.backend_tokenizer.post_processor = TemplateProcessing(single="! $A", special_tokens=[("!", token("!"))])
     assert encode_prompt(made, Prompt("p", text="ab")) == tokens("!ab")
     assert encode_answer(made, "ab") == [*tokens("ab"), token(END)]
+
+
+class Words:
+    """A task whose tokenizer has tokens of several characters, and bytes."""
+
+    name = "words"
+
+    def pieces(self) -> list[str]:
+        return ["ab", "cde", "=", "f"]
+
+
+@pytest.mark.parametrize(("characters", "needed"), [(0, 0), (1, 1), (2, 1), (3, 2), (4, 3), (5, 3), (6, 3), (7, 4), (8, 4)])
+def test_token_that_writes_a_character_is_the_one_it_is_in(characters: int, needed: int):
+    """ab · = · cde · f, and the end of text, which writes nothing."""
+    made = tokenizer_for(Words())
+    assert tokens_until(made, encode_answer(made, "ab=cdef"), characters) == (needed if characters < 8 else 5)
+
+
+def test_character_of_several_tokens_is_written_by_the_last_of_them():
+    """The first piece of `é`, a byte, is shown as one character too: what counts is that what follows stays in its place."""
+    made = tokenizer_for(Words())
+    answer = encode_answer(made, "é=f")
+    assert len(answer) == 5
+    assert (tokens_until(made, answer, 2), tokens_until(made, answer, 3)) == (3, 4)
+
+
+def test_special_tokens_write_nothing():
+    assert tokens_until(tokenizer(), [token("?"), token(END), token("a")], 2) == 3

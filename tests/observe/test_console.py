@@ -60,6 +60,19 @@ def test_a_supervised_stage_shows_loss_and_a_sampling_one_shows_reward() -> None
     assert "loss" not in lines[1]
 
 
+def test_what_a_critic_foresees_and_how_far_the_policy_went_are_shown_where_they_are_known() -> None:
+    ppo = {"reward": 0.5, "explained_variance": 0.25, "kl": 0.0312}
+    (line,) = plain_run(1.0, [("ppo", 1)], [metrics_row(1, "ppo", 1, 1, **ppo)])
+    assert "reward 0.5  kl 0.031  foreseen 25 %  " in line
+
+
+def test_a_stage_of_pairs_shows_how_many_are_ranked_right() -> None:
+    row = metrics_row(1, "dpo", 1, 1, loss=0.6931, accuracy=0.75, margin=0.25, kl=1.0)
+    (line,) = plain_run(1.0, [("dpo", 1)], [row])
+    assert line.startswith("dpo 1/1  loss 0.693  accuracy 75.0 %  margin 0.25  ")
+    assert "kl" not in line
+
+
 def test_a_metric_that_is_null_is_shown_as_a_dash() -> None:
     assert "loss –" in plain_run(1.0, [("sft", 1)], [metrics_row(1, "sft", 1, 1, loss=None)])[0]
 

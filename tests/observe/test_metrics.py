@@ -9,7 +9,8 @@ import torch
 
 from quintet.data import Batch, Prompt, Rollout, Verdict
 from quintet.observe.metrics import of_batch, peak_memory_mb, rollout_rows
-from quintet.sources import collate
+from quintet.sources import collate, pairs_batch
+from tests.tiny import tokenizer
 
 
 def answer(length: int, reward: float, stop: Any = "eos", **parts: float) -> Rollout:
@@ -63,6 +64,14 @@ def test_no_known_reward_has_no_mean():
 def test_demonstrations_have_lengths_and_no_rewards():
     found = of_batch(replace(graded(answer(2, 1.0)), behaviour_logp=None))
     assert set(found) == {"completions/mean_length", "completions/min_length", "completions/max_length"}
+
+
+def test_pairs_that_are_shown_have_lengths_and_no_rewards():
+    """Their 1 and 0 say which is which; a mean of 0.5 would say nothing."""
+    pairs = pairs_batch([(Prompt("p", text="?"), "ab", "abcd")], tokenizer())
+    assert of_batch(pairs) == {
+        "completions/mean_length": 4, "completions/min_length": 3, "completions/max_length": 5,
+    }  # fmt: skip
 
 
 def test_rollout_row_says_what_was_answered_and_what_it_was_worth():

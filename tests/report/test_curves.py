@@ -66,6 +66,18 @@ def test_known_metrics_come_in_reading_order_with_the_parts_of_the_reward() -> N
     assert [c.known.key for c in others] == ["odd"]
 
 
+def test_size_of_a_step_is_drawn_and_a_count_that_only_grows_is_not() -> None:
+    row = metrics_row(1, "trpo", 1, 1, approx_kl=0.01, kl=0.1, explained_variance=0.5)
+    known, others = curves([{**row, "num_sampled_tokens": 96, "num_tokens": 128}])
+    titles = [c.known.title for c in known]
+    assert [t for t in titles if t in ("Distance from the reference", "Step size", "Explained variance")] == [
+        "Distance from the reference",
+        "Step size",
+        "Explained variance",
+    ]
+    assert others == []
+
+
 def test_a_metric_without_any_value_is_no_curve() -> None:
     assert curve(rows([None, nan]), LOSS) is None
 

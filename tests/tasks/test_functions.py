@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from quintet.data import Prompt, Rollout
+from quintet.protocols import TaskError
 from quintet.tasks.functions import Functions
 from quintet.tasks.rewards import RewardError
 
@@ -293,6 +294,20 @@ def test_without_pairs_they_are_asked_for(tmp_path: Path):
     assert not task(tmp_path).offers_pairs
     with pytest.raises(ValueError, match='has no "chosen" and "rejected" to learn from, only prompt, answer'):
         next(task(tmp_path).preferences("train"))
+
+
+def test_file_of_which_only_some_rows_show_something_ends_the_stage_and_not_its_checkpoint(tmp_path: Path):
+    """A run saves its state on a TaskError, and on no other."""
+    made = task(tmp_path, [{"prompt": "a", "chosen": "b", "rejected": "c", "completion": "b"}, {"prompt": "d"}], test_share=0.0)
+    assert made.offers_pairs
+    for shown in (made.preferences("train"), made.demonstrations("train")):
+        with pytest.raises(TaskError, match=r"p\.jsonl:2 has no "):
+            list(islice(shown, 2))
+
+
+def test_data_that_cannot_be_read_offer_no_pairs():
+    assert not Functions().offers_pairs
+    assert not Functions(data="nowhere.jsonl").offers_pairs
 
 
 def test_data_without_a_reward_have_none(tmp_path: Path):

@@ -96,10 +96,20 @@ def test_pair_is_a_better_and_a_worse_answer(tmp_path: Path):
     assert list(found[2].prompt) == chat("a", "b", "c")  # what both conversations have in common
 
 
+def test_row_whose_pair_is_null_has_none(tmp_path: Path):
+    """As data sets are exported in which some rows have pairs."""
+    rows, complaints = read(tmp_path, '{"prompt": "a", "completion": null, "chosen": null, "rejected": null}\n')
+    assert complaints == []
+    assert rows == [Row(1, "a", None, {})]
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
         ({"prompt": "a", "chosen": "b"}, 'a pair needs both "chosen" and "rejected".'),
+        ({"prompt": "a", "chosen": None, "rejected": "b"}, 'a pair needs both "chosen" and "rejected".'),
+        ({"prompt": "a", "chosen": "b", "rejected": chat("c", "d")}, '"rejected" must be a text or a list of one message'),
+        ({"chosen": chat("a", "b")}, 'a row needs the key "prompt"; this one has chosen.'),
         ({"prompt": "a", "chosen": 3, "rejected": "b"}, '"chosen" must be a text or a list of one message'),
         (
             {"chosen": "a", "rejected": "b"},
