@@ -9,11 +9,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from itertools import islice
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "docs" / "memory.json"
-SHAPE = {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 8}
+SHAPE = {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 24, "num_attention_heads": 8}
 NETWORKS = {
     "reinforce": "policy",
     "grpo": "policy",
@@ -35,6 +36,23 @@ def make_model(folder: Path) -> int:
     return policy.model.num_parameters()
 
 
+REWARD = """
+def reward(completions, **columns):
+    return [float(len(text) % 7) for text in completions]
+"""
+"""Random weights solve no maze, and equal rewards leave most algorithms without a step to take: this one differs."""
+
+
+def make_data(folder: Path) -> list[str]:
+    """Mazes as prompts, and that reward; the flags that name them."""
+    from quintet.tasks.maze import MazeTask
+
+    prompts = [prompt.text for prompt in islice(MazeTask(size=5).prompts("train"), 64)]
+    (folder / "prompts.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in prompts))
+    (folder / "reward.py").write_text(REWARD)
+    return ["--data", str(folder / "prompts.jsonl"), "--reward", str(folder / "reward.py"), "--max-new-tokens", "14"]
+
+
 def peak_mb(command: list[str]) -> float:
     """The largest resident memory of a process (MiB)."""
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -49,29 +67,14 @@ def main() -> None:
         model = Path(folder) / "model"
         parameters = make_model(model)
         imports = peak_mb([sys.executable, "-c", "import quintet.runs, transformers.models.qwen3.modeling_qwen3"])
-        rows = {}
+        rows, data = {}, make_data(Path(folder))
         for name, networks in NETWORKS.items():
-            command = [
-                sys.executable,
-                "-m",
-                "quintet.cli",
-                "train",
-                name,
-                "--task",
-                "maze",
-                "--model",
-                str(model),
-                "--threads",
-                "2",
-            ]
-            command += ["--steps", "2", "--prompts-per-step", str(PROMPTS), "--group-size", str(GROUP), "--lr", "1e-6"]
+            command = [sys.executable, "-m", "quintet.cli", "train", name, *data, "--model", str(model), "--threads", "2"]
+            command += ["--steps", "2", "--prompts-per-step", str(PROMPTS), "--group-size", str(GROUP)]
             command += ["--micro-batch", str(MICRO_BATCH), "--eval-problems", "0", "--checkpoint-every", "0"]
-            if name == "trpo":
-                command = [word for word in command if word not in ("--lr", "1e-6")]
-            if name == "reinforce":  # with random weights no answer is right: give it something to learn from
-                command += ["--baseline", "none"]
-            command += ["--reward", "alphamaze", "--out", str(Path(folder) / name)]
-            rows[name] = {"networks": networks, "peak_memory_mb": peak_mb(command)}
+            rows[name] = {"networks": networks, "peak_memory_mb": peak_mb([*command, "--out", str(Path(folder) / name)])}
+            steps = (Path(folder) / name / "metrics.jsonl").read_text().splitlines()
+            assert not any(json.loads(line)["skipped_updates"] for line in steps), f"{name} took no step"
             print(name, rows[name], flush=True)
         lines = (Path(folder) / "grpo" / "rollouts.jsonl").read_text().splitlines()
         answers = [json.loads(line)["tokens"] for line in lines]

@@ -4,7 +4,8 @@
 
 Works on a copy in a temporary folder. Each mutant runs in a forked process of its own (so POSIX only), one at a time and on one
 thread: first the test file that mirrors the mutated module, then, where that passes, the rest of tests/equations and
-tests/algorithms. A mutant that runs longer than the limit counts as killed. Prints survivors; fails where one is not in EXPLAINED.
+tests/algorithms. A mutant that runs longer than the limit counts as killed. Prints survivors; fails where one is
+not in EXPLAINED.
 """
 
 from __future__ import annotations
@@ -50,8 +51,14 @@ OPERATORS: dict[type, list[type]] = {
     ast.Or: [ast.And],
 }
 OTHER_NAMES = {
-    **{"min": "max", "minimum": "maximum", "amin": "amax", "any": "all"},
-    **{"max": "min", "maximum": "minimum", "amax": "amin", "all": "any"},
+    "min": "max",
+    "minimum": "maximum",
+    "amin": "amax",
+    "any": "all",
+    "max": "min",
+    "maximum": "minimum",
+    "amax": "amin",
+    "all": "any",
 }
 DROPPED = ("clamp", "detach", "flip", "sqrt", "exp", "cumsum", "sum", "unique")
 """Calls of methods that are left out in turn."""

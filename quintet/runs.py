@@ -273,7 +273,7 @@ class _Session:
 
     def _evaluate(self, label: str) -> None:
         machine = self.run.machine
-        if not machine.eval_problems:
+        if not machine.eval_problems or not getattr(self.run.task, "has_reward", True):
             return
         sampling = replace(self.run.sampling, temperature=machine.eval_temperature)
         row = evaluate(self.run.task, self.sampler, sampling, machine.eval_problems)
@@ -282,7 +282,8 @@ class _Session:
 
     def _evaluate_pairs(self, stage: Stage, learner: EmbeddedLearner) -> None:
         """How often a new reward model is right about pairs of the test split."""
-        if not self.run.machine.eval_problems or not hasattr(self.run.task, "preferences"):
+        offered = getattr(self.run.task, "offers_pairs", hasattr(self.run.task, "preferences"))
+        if not self.run.machine.eval_problems or not offered:
             return
         row = evaluate_pairs(self.run.task, learner, self.policy.tokenizer, self.run.machine.eval_problems)
         self.console.say(
