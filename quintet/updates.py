@@ -11,7 +11,7 @@ import torch
 
 from quintet.data import Batch, Outputs, select
 from quintet.equations.divergences import kl_k3
-from quintet.equations.natural import Vector, conjugate_gradients, longest_step, plus
+from quintet.equations.natural import Vector, add, conjugate_gradients, longest_step
 from quintet.equations.reduce import dot, norm, token_weights
 from quintet.knobs import Count, Fraction, NonNegative, Positive, Whole
 from quintet.protocols import Learner, Loss, Stats, Terms
@@ -179,7 +179,12 @@ class NaturalStep:
             with learner.shifted(v, side):
                 learner.gradient(_divergence, batch, only="policy")
             gradients.append(learner.direction())
-        return plus([(up - down) / (2 * h) for up, down in zip(*gradients, strict=True)], v, self.damping)
+        product, down = gradients
+        add(product, down, -1.0)
+        for x in product:
+            x.div_(2 * h)
+        add(product, v, self.damping)
+        return product
 
     def _subsample(self, batch: Batch) -> Batch:
         """A random share of the groups, each token weighing the same."""

@@ -34,16 +34,21 @@ def conjugate_gradients(
         if not curvature > 0:
             break
         length = error / curvature
-        x = plus(x, direction, length)
-        residual = plus(residual, image, -length)
+        add(x, direction, length)
+        add(residual, image, -length)
         before, error = error, dot(residual, residual)
-        direction = plus(residual, direction, error / before)
+        for d, r in zip(direction, residual, strict=True):
+            d.mul_(error / before).add_(r)
     return x
 
 
-def plus(a: Sequence[Tensor], b: Sequence[Tensor], scale: float) -> Vector:
-    """a + scale · b.  Example: (1, 2) and (1, 0) with scale 3 give (4, 2)."""
-    return [x + scale * y for x, y in zip(a, b, strict=True)]
+def add(a: Sequence[Tensor], b: Sequence[Tensor], scale: float) -> None:
+    """a ← a + scale · b, in place: each of these vectors is as large as the model.
+
+    Example: (1, 2) and (1, 0) with scale 3 make the first (4, 2).
+    """
+    for x, y in zip(a, b, strict=True):
+        x.add_(y, alpha=scale)
 
 
 def longest_step(curvature: float, max_kl: float) -> float:

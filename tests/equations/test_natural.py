@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from quintet.equations.natural import Vector, conjugate_gradients, longest_step, plus
+from quintet.equations.natural import Vector, add, conjugate_gradients, longest_step
 
 
 def times(matrix: list[list[float]], calls: list[int] | None = None) -> Callable[[Vector], Vector]:
@@ -102,9 +102,11 @@ def test_target_and_product_are_left_as_they_were():
 
 
 def test_sum_with_a_multiple():
-    assert plus(vector(1, 2), vector(1, 0), 3.0)[0].tolist() == [4, 2]
+    changed = vector(1, 2)
+    add(changed, vector(1, 0), 3.0)
+    assert changed[0].tolist() == [4, 2]
     with pytest.raises(ValueError, match="zip"):
-        plus(vector(1), [], 1.0)
+        add(vector(1), [], 1.0)
 
 
 def test_longest_step_reaches_the_bound():
