@@ -10,6 +10,7 @@ from torch import Tensor
 
 from quintet.equations.advantages import (
     batch_centred,
+    batch_deviation,
     group_centred,
     group_deviation,
     group_mean,
@@ -17,6 +18,7 @@ from quintet.equations.advantages import (
     groups_without_signal,
     leave_one_out,
     on_tokens,
+    whitened,
 )
 
 ONE = torch.zeros(4, dtype=torch.long)
@@ -191,3 +193,23 @@ def test_population_z_scores_have_unit_variance(rows):
     found = group_standardised(r, g, 0, 0.0)
     for number in g.unique():
         assert float((found[g == number] ** 2).mean()) == pytest.approx(1, abs=1e-4)
+
+
+# ---- over the batch --------------------------------------------------------------------------------------------------------
+
+
+def test_whitened_has_mean_zero_and_deviation_one_under_the_mask():
+    """1, 2, 3 give −1, 0, 1 with ddof 1 and ∓1.2247 with 0; 9 and NaN are passed over."""
+    x = torch.tensor([[1.0, 2.0, 9.0], [3.0, nan, nan]])
+    mask = torch.tensor([[True, True, False], [True, True, False]])
+    assert whitened(x, mask).tolist() == [pytest.approx([-1, 0, 0], abs=1e-6), pytest.approx([1, 0, 0], abs=1e-6)]
+    assert float(whitened(x, mask, ddof=0)[1, 0]) == pytest.approx(1.2247449)
+    assert float(whitened(x, mask, eps=1.0)[1, 0]) == pytest.approx(0.5)
+    assert float(batch_deviation(x, mask & ~x.isnan())) == pytest.approx(1.0)
+
+
+def test_whitened_of_equal_or_no_entries_is_zero():
+    """.1 has no exact float: its mean may differ from it by a bit, which must not become an advantage of 1."""
+    x = torch.full((3, 7), 0.1)
+    assert not whitened(x, torch.ones(3, 7, dtype=torch.bool)).any()
+    assert not whitened(torch.rand(3, 7), torch.zeros(3, 7, dtype=torch.bool)).any()

@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from quintet.equations.reduce import (
     Means,
+    answer_sums,
     dot,
     group_sums,
     masked_mean,
     norm,
     scale_to_norm,
     token_weights,
+    top_share,
     total,
     weighted_sum,
 )
@@ -135,3 +137,32 @@ def test_largest_entry_is_kept_beside_the_means():
     means.raise_to("gap", torch.tensor([0.5, 9.0]), torch.tensor([True, False]))
     means.raise_to("gap", torch.tensor([0.25, 0.125]), torch.tensor([True, True]))
     assert means.result() == {"gap": 0.5}
+
+
+def test_sum_of_an_answers_tokens_counts_it_once_among_the_answers():
+    """Answers of 2 and 1 tokens and one that was left out: every token weighs ½."""
+    action = torch.tensor([[False, True, True], [False, True, False], [False, False, False]])
+    assert token_weights(action, "sum").tolist() == [[0, 0.5, 0.5], [0, 0.5, 0], [0, 0, 0]]
+
+
+def test_answer_sums_take_chosen_tokens_only():
+    x, action = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[False, True, True]])
+    assert answer_sums(x, action).tolist() == [5]
+    assert answer_sums(torch.full((1, 3), float("nan")), ~action & False).tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "share", "kept"),
+    [
+        ([1, 3, 2, 4], 0.5, [3, 4]),
+        ([1, 3, 2, 4], 1.0, [1, 3, 2, 4]),
+        ([1, 3, 2, 4], 0.01, [4]),  # one at least
+        ([2, 2, 2, 1], 0.5, [2, 2, 2]),  # ties at the border are in
+        ([float("nan"), 1, 2, 3, 4], 0.5, [3, 4]),
+    ],
+)
+def test_top_share_keeps_the_largest(numbers, share, kept):
+    x = torch.tensor([*numbers, 99.0])
+    mask = torch.tensor([True] * len(numbers) + [False])
+    assert x[top_share(x, mask, share)].tolist() == kept
+    assert not top_share(x, torch.zeros(len(x), dtype=torch.bool), share).any()
