@@ -10,9 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from quintet.algorithms import family
+from quintet.algorithms.dpo import DPO
 from quintet.algorithms.grpo import GRPO
+from quintet.algorithms.ppo import PPO
 from quintet.algorithms.reinforce import Reinforce
-from quintet.algorithms.supervised import SFT
+from quintet.algorithms.reward_model import RewardModel
+from quintet.algorithms.supervised import RFT, SFT
+from quintet.algorithms.trpo import TRPO
 from quintet.data import Batch, Outputs
 from quintet.equations.reduce import weighted_sum
 
@@ -158,3 +163,126 @@ def test_grpo_objective_of_opposite_answers_of_unequal_length():
         graded = replace(batch, advantage=algorithm.advantage(batch))
         policy: Any = algorithm.loss(Outputs(zeros, zeros), graded)["policy"]
         assert float(-weighted_sum(policy, algorithm.weight(graded))) == pytest.approx(expected)
+
+
+# ---- every other algorithm and preset ----------------------------------------------------------------------------------------
+
+RATIO = torch.tensor([[1, 1.1, 1.5, 1], [1, 0.9, 0.5, 1.5], [1, 0.5, 9, 1.15], [1, 9, 0.7, 1]], dtype=torch.float64)
+"""π/π_old where the policy has moved."""
+VALUE = torch.tensor([[0, 0.5, 0.2, 0], [0, 0.1, 0.4, 0.3], [0, 0.6, 0, 0.1], [0, 0, 0.5, 0]], dtype=torch.float64)
+
+
+def moved(**columns: Any) -> Batch:
+    return the_batch(old_logp=THETA.log_softmax(0)[TOKENS] - RATIO.log(), value=VALUE, **columns)
+
+
+def climbed(algorithm: Any, batch: Batch) -> Tensor:
+    """−∇θ of everything but the critic's term, which has no θ in it."""
+    theta = THETA.clone().requires_grad_()
+    logp = theta.log_softmax(0)[batch.tokens]
+    batch = replace(batch, old_logp=logp.detach() if batch.old_logp is None else batch.old_logp)
+    batch = replace(batch, advantage=algorithm.advantage(batch))
+    batch = replace(batch, weight=algorithm.weight(batch))
+    new = Outputs(logp=logp, entropy=torch.zeros_like(logp), value=batch.value)
+    terms = [t for t in algorithm.loss(new, batch).values() if isinstance(t, Tensor) and t.is_floating_point()]
+    torch.stack([weighted_sum(t, batch.weight) for t in terms]).sum().backward()
+    assert theta.grad is not None
+    return -theta.grad
+
+
+def alive(advantage: Tensor, low: float, high: float, ratio: Tensor = RATIO) -> Tensor:
+    """Where a clip lets the gradient through."""
+    return ~(((ratio < 1 - low) & (advantage < 0)) | ((ratio > 1 + high) & (advantage > 0)))
+
+
+def per_answer(ratio: Tensor) -> Tensor:
+    """The geometric mean of each answer's ratios."""
+    return ((ratio.log() * ACTION).sum(1) / ACTION.sum(1)).exp()[:, None].expand(4, 4)
+
+
+def test_dr_grpo_has_the_centred_reward():
+    advantage = per_token(GROUPED["none"])
+    expected = RATIO * alive(advantage, 0.2, 0.2) * advantage
+    assert close(climbed(family.DR_GRPO, moved()), unified(expected, "constant"))
+
+
+def test_dapo_clips_higher_and_counts_tokens():
+    advantage = per_token(GROUPED["group"])
+    expected = RATIO * alive(advantage, 0.2, 0.28) * advantage
+    assert close(climbed(replace(family.DAPO, eps=0.0), moved()), unified(expected, "token"))
+
+
+def test_gspo_has_the_answers_ratio_on_every_token():
+    ratio, advantage = per_answer(RATIO), per_token(GROUPED["group"])
+    expected = ratio * alive(advantage, 3e-4, 4e-4, ratio) * advantage
+    assert close(climbed(replace(family.GSPO, eps=0.0), moved()), unified(expected, "answer"))
+
+
+def test_cispo_has_the_bounded_ratio_on_every_token():
+    expected = RATIO.clamp(max=6.0) * per_token(GROUPED["group"])
+    assert close(climbed(replace(family.CISPO, eps=0.0), moved()), unified(expected, "token"))
+
+
+def summed_over_answers(coefficient: Tensor) -> Tensor:
+    """Σ 1/B · GC · (e_o − π)."""
+    directions = torch.eye(3, dtype=torch.float64)[TOKENS] - THETA.softmax(0)
+    return ((coefficient * ACTION / 4)[..., None] * directions).sum((0, 1))
+
+
+def test_rloo_has_the_reward_less_the_divergence_less_the_siblings():
+    logp = THETA.log_softmax(0)[TOKENS]
+    priced = REWARD - 0.03 * ((logp - REFERENCE[TOKENS]) * ACTION).sum(1)
+    other = priced[[1, 0, 3, 2]]
+    found = climbed(family.RLOO, the_batch(old_logp=logp))
+    assert close(found, summed_over_answers((priced - other)[:, None].expand(4, 4)))
+
+
+def test_reinforce_plus_plus_has_what_follows_a_token_whitened_over_the_batch():
+    batch = moved()
+    away = torch.where(ACTION, batch.old_logp - batch.ref_logp, 0.0)
+    to_come = torch.stack([away[:, t:].sum(1) for t in range(4)], 1)
+    earned = REWARD[:, None] - 0.01 * to_come
+    chosen = earned[ACTION]
+    advantage = (earned - chosen.mean()) / chosen.std()
+    expected = RATIO * alive(advantage, 0.2, 0.2) * advantage
+    assert close(climbed(replace(family.REINFORCE_PP, eps=0.0), batch), unified(expected, "token"))
+
+
+@pytest.mark.parametrize("algorithm", [RFT(accept=0.5), replace(family.ONLINE_RFT, accept=0.5)], ids=["rft", "online-rft"])
+def test_rejection_fine_tuning_has_one_where_the_answer_is_right(algorithm):
+    assert close(climbed(algorithm, the_batch()), unified(per_token([1, 0, 1, 0]), "answer"))
+
+
+def gae_by_hand() -> Tensor:
+    """γ = λ = 1: what an answer earned less what was expected before the token."""
+    return REWARD[:, None] - VALUE
+
+
+def test_ppo_has_the_ratio_times_gae_unless_clipped():
+    advantage = gae_by_hand()
+    expected = RATIO * alive(advantage, 0.2, 0.2) * advantage
+    assert close(climbed(PPO(lam=1.0, whiten=False), moved()), unified(expected, "token"))
+
+
+def test_trpo_has_the_ratio_times_gae():
+    assert close(climbed(TRPO(lam=1.0, whiten=False), moved()), unified(RATIO * gae_by_hand(), "token"))
+
+
+def test_dpo_has_the_chance_that_it_would_prefer_the_wrong_one():
+    """GC = β·σ(β·gain(o⁻) − β·gain(o⁺)) on o⁺, its negative on o⁻; the mean over the two pairs."""
+    gain = ((THETA.log_softmax(0)[TOKENS] - REFERENCE[TOKENS]) * ACTION).sum(1)
+    wrong = 0.5 * torch.sigmoid(-0.5 * (gain[[0, 2]] - gain[[1, 3]]))
+    coefficient = torch.stack([wrong[0], -wrong[0], wrong[1], -wrong[1]])[:, None].expand(4, 4)
+    assert close(climbed(DPO(beta=0.5), the_batch()), 2 * summed_over_answers(coefficient))
+
+
+def test_reward_model_pulls_scores_apart_by_the_chance_that_it_is_wrong():
+    """∂/∂s⁺ = −σ(s⁻ − s⁺)/P for P pairs."""
+    score = torch.tensor([[0.3], [0.1], [-0.2], [0.4]], dtype=torch.float64, requires_grad=True)
+    algorithm = RewardModel()
+    batch = replace(the_batch(), advantage=algorithm.advantage(the_batch()))
+    policy: Any = algorithm.loss(Outputs(score=score), batch)["preference"]
+    weighted_sum(policy, algorithm.weight(batch)).backward()
+    wrong = torch.sigmoid(torch.tensor([-0.2, 0.6], dtype=torch.float64)) / 2
+    assert score.grad is not None
+    assert close(-score.grad[:, 0], torch.stack([wrong[0], -wrong[0], wrong[1], -wrong[1]]))

@@ -381,15 +381,16 @@ def test_answers_that_are_not_finite_are_counted_and_spoil_no_other(algorithm, m
     of.micro_batch = micro_batch
     of.prepare(algorithm.needs)
     batch = prepared(algorithm, of, replace(the_batch(), reward=torch.tensor([1, 0.75, 0.5, 1, 0, 0.25, -1])))
-    bad = torch.tensor([False, True, False, False, False, algorithm.needs.score, True])
-    if algorithm.needs.pairs:
-        bad = torch.isin(batch.group, batch.group[bad])
-    visited = (batch.weight != 0).any(1)
-    noticed = bad & (visited | algorithm.needs.old | algorithm.needs.entropy)
+    visited, needs = (batch.weight != 0).any(1), algorithm.needs
+    bad = torch.tensor([False, True, False, False, False, needs.score, True])
+    annotated = needs.old or needs.entropy or needs.reference or needs.critic != "none"  # then it shows without a visit
+    noticed = bad & (visited | annotated)
+    if needs.pairs:
+        noticed |= visited & torch.isin(batch.group, batch.group[bad & visited])
     stats = of.gradient(algorithm.loss, batch)
     found = gradient_of(of)
     assert stats["nonfinite_answers"] == int(noticed.sum()) > 0
-    of.gradient(algorithm.loss, replace(batch, weight=batch.weight * ~bad[:, None]))
+    of.gradient(algorithm.loss, replace(batch, weight=batch.weight * ~noticed[:, None]))
     assert torch.isfinite(found).all()
     assert found.any()
     assert distance(found, gradient_of(of)) < 1e-5
