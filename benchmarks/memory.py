@@ -19,8 +19,8 @@ NETWORKS = {
     "reinforce": "policy",
     "grpo": "policy",
     "dpo": "policy, reference",
-    "trpo": "policy, critic",
     "ppo": "policy, critic",
+    "trpo": "policy, critic",
 }
 PROMPTS, GROUP, MICRO_BATCH = 4, 8, 8
 
@@ -72,6 +72,8 @@ def main() -> None:
             command = [sys.executable, "-m", "quintet.cli", "train", name, *data, "--model", str(model), "--threads", "2"]
             command += ["--steps", "2", "--prompts-per-step", str(PROMPTS), "--group-size", str(GROUP)]
             command += ["--micro-batch", str(MICRO_BATCH), "--eval-problems", "0", "--checkpoint-every", "0"]
+            if name == "trpo":  # more iterations take time, not memory
+                command += ["--cg-iterations", "2"]
             rows[name] = {"networks": networks, "peak_memory_mb": peak_mb([*command, "--out", str(Path(folder) / name)])}
             steps = (Path(folder) / name / "metrics.jsonl").read_text().splitlines()
             assert not any(json.loads(line)["skipped_updates"] for line in steps), f"{name} took no step"

@@ -125,7 +125,8 @@ def mutants(source: str) -> Iterator[Change]:
     for parent, name, index in list(places(tree)):
         value = getattr(parent, name)
         node = value if index is None else value[index]
-        line = getattr(node, "lineno", 0) or node.value.lineno  # a keyword has the line of its value
+        placed = node if hasattr(node, "lineno") else getattr(node, "value", None)  # a keyword has the line of its value
+        line = getattr(placed, "lineno", 0)
         for what, other in changes_of(node):
             put(parent, name, index, other)
             yield what, line, ast.fix_missing_locations(copy.deepcopy(tree))

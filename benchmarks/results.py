@@ -77,7 +77,7 @@ class Contender:
 RATES = ("2e-5", "5e-5", "1e-4", "2e-4")
 CONTENDERS = {
     "reinforce": Contender(ADAM, "--lr", RATES),
-    "trpo": Contender(("--critic-lr", "5e-4"), "--max-kl", ("0.003", "0.01", "0.03", "0.1")),
+    "trpo": Contender(("--critic-lr", "5e-4", "--probe", "0.03"), "--max-kl", ("0.003", "0.01", "0.03", "0.1")),
     "ppo": Contender((*ADAM, "--epochs", "2", "--minibatches", "2", "--critic-lr", "5e-4"), "--lr", RATES),
     "dpo": Contender(ADAM, "--lr", RATES),
     "grpo": Contender(ADAM, "--lr", RATES),

@@ -114,8 +114,9 @@ class NaturalStep:
     """Added to the Fisher matrix's diagonal."""
     fisher_share: Fraction = 0.2
     """Share of the batch's groups, drawn at random, that the Fisher matrix is estimated on; one group at least."""
-    probe: Positive = 0.03
-    """Length, in parameter space, of the shift by which its products with vectors are measured (central differences)."""
+    probe: Positive = 1e-3
+    """Length, in parameter space, of the shift by which its products with vectors are measured (central differences). Ten times
+    as long, and the steep directions that conjugate gradients ask for bend; a tenth, and float32 rounds the flat ones away."""
     backtracks: Whole = 10
     """How often a step is shortened until the surrogate improves and the KL is within δ; after that no step is taken."""
     shrink: Fraction = 0.5
@@ -156,7 +157,7 @@ class NaturalStep:
             with learner.shifted(direction, scale):
                 found = learner.evaluate(loss, batch, only="policy")
             lost = found["nonfinite_answers"] > before["nonfinite_answers"]  # a KL that leaves out answers is no bound
-            if found["loss"] < before["loss"] and found["approx_kl"] <= self.max_kl and not lost:
+            if not lost and found["loss"] < before["loss"] and found["approx_kl"] <= self.max_kl:
                 learner.move(direction, scale)
                 return {
                     "line_search/accepted": 1.0,

@@ -19,7 +19,19 @@ from quintet.models.load import Policy
 from quintet.sources import Online
 from quintet.train import train
 from quintet.updates import NaturalStep
-from tests.tiny import Letter, batch_of, chance_of_best, distance, learner, naive_logp, policy, prepared, sampler, weights_of
+from tests.tiny import (
+    Letter,
+    batch_of,
+    chance_of_best,
+    distance,
+    learner,
+    naive_logp,
+    policy,
+    prepared,
+    sampler,
+    token,
+    weights_of,
+)
 
 ROWS = [("?", "abc"), ("?", "hD!eb"), ("?", "c"), ("ab cd?", "fEEg"), ("ab cd?", "b"), ("gg!", "abcdefgh"), ("gg!", "hgf")]
 REWARDS = [1, 0, 0.5, 1, 0, 0.25, -1]
@@ -39,22 +51,31 @@ def kl(of: Policy, batch: Batch) -> Tensor:
     return (weight * kl_k3(batch.old_logp, naive_logp(of, batch))).sum()
 
 
-@pytest.mark.parametrize("probe", [0.01, NaturalStep().probe])
-def test_fisher_product_is_the_second_derivative_of_the_divergence(probe):
-    """Double backward through a small transformer with plain attention, on three directions of very different lengths."""
-    of = policy(attn_implementation="eager")
+def directions(found: EmbeddedLearner, batch: Batch, sample: Batch) -> dict[str, list[Tensor]]:
+    """What conjugate gradients begin and end with, which are steep; and a random direction, which is flat."""
+    found.gradient(TRPO(baseline="group").loss, batch, only="policy")
+    gradient = found.direction()
+    natural = conjugate_gradients(lambda v: NaturalStep().fisher(found, sample, v), gradient, 10)
+    torch.manual_seed(0)
+    return {"gradient": gradient, "natural": natural, "random": [torch.randn_like(p) for p in found.parameters]}
+
+
+@pytest.mark.parametrize("length", [1e-3, 1.0, 100.0])
+@pytest.mark.parametrize("sharpness", [0.1, 0.4])
+@pytest.mark.parametrize("kind", ["qwen3", "llama", "gpt2"])
+def test_fisher_product_is_the_second_derivative_of_the_divergence(kind, sharpness, length):
+    """Double backward through a small transformer with plain attention, along steep and flat directions of any length."""
+    of = policy(kind, sharpness=sharpness, attn_implementation="eager")
     found = learner(of)
     batch = the_batch(found, TRPO(baseline="group"))
     sample = replace(batch, weight=token_weights(batch.action, "token"))
     parameters = list(of.model.parameters())
-    for seed, length in ((0, 1e-3), (1, 1.0), (2, 100.0)):
-        torch.manual_seed(seed)
-        v = [torch.randn_like(p) for p in parameters]
+    for name, v in directions(found, batch, sample).items():
         v = [x * (length / flat(v).norm()) for x in v]
         slopes = torch.autograd.grad(kl(of, batch), parameters, create_graph=True)
         exact = flat(list(torch.autograd.grad(slopes, parameters, grad_outputs=v)))
-        product = flat(NaturalStep(damping=0.0, probe=probe).fisher(found, sample, v))
-        assert distance(product, exact) < 1e-2
+        product = flat(NaturalStep(damping=0.0).fisher(found, sample, v))
+        assert distance(product, exact) < 1e-2, name
 
 
 def test_damping_is_added_to_the_diagonal():
@@ -171,6 +192,62 @@ def test_step_that_makes_an_answer_impossible_is_refused():
     stats = algorithm.update(of, algorithm.loss, batch)
     assert stats["line_search/accepted"] == 1.0
     assert stats["line_search/backtracks"] >= 1.0
+
+
+@pytest.mark.parametrize("answers", ["some", "all"])
+def test_step_that_makes_answers_impossible_is_refused_although_what_is_left_improves(answers):
+    """With a flat Fisher matrix the step is so long that weights overflow. What is not finite is left out of the loss, which is
+    above 0 here, and so falls."""
+
+    class Flat(NaturalStep):
+        def fisher(self, learner: Any, batch: Batch, v: list[Tensor]) -> list[Tensor]:
+            return [x * 1e-30 for x in v]
+
+    def loss(new: Outputs, b: Batch) -> dict[str, Any]:
+        return {"policy": TRPO().loss(new, b)["policy"] + 1.0}  # type: ignore[operator]
+
+    of = policy()
+    if answers == "some":  # only the embedding of h learns: rows without an h stay as they are
+        for p in of.model.parameters():
+            p.requires_grad_(False)
+        embedding: Any = of.model.get_input_embeddings()
+        embedding.weight.requires_grad_(True)
+        embedding.weight.register_hook(lambda g: g * (torch.arange(16) == token("h"))[:, None])
+    found = learner(of)
+    batch = the_batch(found, TRPO(baseline="group"))
+    before, seen, whole = weights_of(of), [], found.evaluate
+
+    def watching(*arguments: Any, **how: Any) -> dict[str, float]:
+        seen.append(whole(*arguments, **how))
+        return seen[-1]
+
+    found.evaluate = watching  # type: ignore[method-assign]
+    stats = Flat(backtracks=0, max_kl=1e60)(found, loss, batch)
+    assert [row["nonfinite_answers"] for row in seen] == [2 if answers == "some" else 7]
+    assert seen[0]["loss"] < stats["loss"]
+    assert (stats["line_search/accepted"], stats["skipped_updates"]) == (0.0, 1.0)
+    assert torch.equal(weights_of(of), before)
+
+
+def test_parameters_that_are_accepted_are_bit_for_bit_those_that_were_measured():
+    of = learner(policy())
+    algorithm = TRPO(baseline="group")
+    batch = the_batch(of, algorithm)
+    measured: list[Tensor] = []
+    whole = of.evaluate
+
+    def watching(*arguments: Any, **how: Any) -> dict[str, float]:
+        measured.append(weights_of(of))
+        return whole(*arguments, **how)
+
+    of.evaluate = watching  # type: ignore[method-assign]
+    before = weights_of(of)
+    stats = algorithm.update(of, algorithm.loss, batch)
+    assert stats["line_search/accepted"] == 1.0
+    assert torch.equal(weights_of(of), measured[-1])
+    assert not torch.equal(weights_of(of), before)
+    again = whole(algorithm.loss, batch, only="policy")
+    assert again["approx_kl"] == stats["approx_kl"]  # the divergence too, to the bit
 
 
 def test_rewards_that_are_all_equal_move_nothing():

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,7 @@ eval_problems = 8
 out = "{out}"
 [maze]
 size = 3
+reward = "alphamaze"
 [[stage]]
 algorithm = "sft"
 steps = 5
@@ -52,50 +54,47 @@ lr = 1e-3
 
 HEAD = """
 model = "preset:1m"
-task = "arithmetic"
+task = "functions"
 seed = 5
 threads = 1
 checkpoint_every = 1
 eval_problems = 0
 out = "{out}"
-[arithmetic]
-max_level = 1
-demo_mistakes = 0.5
-[[stage]]
-algorithm = "sft"
-steps = 12
-prompts_per_step = 16
-lr = 3e-3
-optimiser = "muon"
+[functions]
+data = "{folder}/data.jsonl"
+reward = "{folder}/reward.py"
+[sampling]
+max_new_tokens = 6
 """
+REWARD = """
+def reward(completions, **columns):
+    return [float(sum(map(ord, text)) % 7 == 0) for text in completions]
+"""
+"""One answer in seven earns something, even at random: some groups have a signal, others none."""
 STAGE = """
 [[stage]]
 algorithm = "{algorithm}"
 steps = 3
 prompts_per_step = 4
-group_size = 4
+group_size = 8
 {settings}
 """
 ALGORITHMS = {
     "reinforce": ('baseline = "moving"\nlr = 1e-3', ""),
     "trpo": ("fisher_share = 0.5\ncritic_minibatches = 2\ncritic_lr = 1e-2", ""),
     "ppo": ("beta = 0.05\nkl_target = 0.01\nminibatches = 2\nlr = 1e-3", ""),
-    "dpo": ("lr = 1e-3", ""),
+    "dpo": ('pairs = "sampled"\nlr = 1e-3', ""),
     "dapo": ("resample = 2\nlr = 1e-3", ""),
-    "rft": ("lr = 1e-3\naccept = 0.0", ""),
+    "rft": ("lr = 1e-3", ""),
     "reward-model": ("lr = 1e-3", STAGE.format(algorithm="grpo", settings='reward_model = "reward-model"\nlr = 1e-3')),
 }
 """What each carries from step to step: a moving mean, a critic and its optimiser, a coefficient that adapts, a reference, a
 cursor that jumps, a frozen sampler, a reward model that a later stage is judged by."""
 
 
-def recipe(tmp_path: Path, name: str, algorithm: str = "") -> Path:
+def recipe(tmp_path: Path, name: str, text: str = RECIPE) -> Path:
     path = tmp_path / f"{name}.toml"
-    text = RECIPE
-    if algorithm:
-        settings, then = ALGORITHMS[algorithm]
-        text = HEAD + STAGE.format(algorithm=algorithm, settings=settings) + then
-    path.write_text(text.format(out=tmp_path / name))
+    path.write_text(text.format(out=tmp_path / name, folder=tmp_path))
     return path
 
 
@@ -199,6 +198,19 @@ def kill_in_journal() -> None:
     Journal.append = append  # type: ignore[method-assign]
 
 
+def kill_after_a_checkpoint() -> None:
+    """Die just after this process's first checkpoint is whole."""
+    from quintet import checkpoints
+
+    whole = checkpoints.save
+
+    def deadly(*arguments: object) -> None:
+        whole(*arguments)  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoints.save = deadly  # type: ignore[assignment]
+
+
 def _kill_in(owner: object, name: str, call: int) -> None:
     """Replace `owner.name` by a function that kills this process in its `call`-th call."""
     whole, calls = getattr(owner, name), []
@@ -214,7 +226,13 @@ def _kill_in(owner: object, name: str, call: int) -> None:
 
 @pytest.mark.parametrize(
     "sabotage",
-    [kill_before_rename, kill_between_files_of_a_checkpoint, kill_in_sampling, kill_in_optimiser_step, kill_in_journal],
+    [
+        kill_before_rename,
+        kill_between_files_of_a_checkpoint,
+        kill_in_sampling,
+        kill_in_optimiser_step,
+        kill_in_journal,
+    ],
 )
 def test_run_killed_at_the_worst_moment_ends_with_the_same_bits(
     tmp_path: Path, undisturbed: dict[str, object], sabotage: Callable[[], None]
@@ -228,10 +246,30 @@ def test_run_killed_at_the_worst_moment_ends_with_the_same_bits(
     assert results(tmp_path / "run") == undisturbed
 
 
+def test_run_killed_after_each_of_its_checkpoints_ends_with_the_same_bits(tmp_path: Path, undisturbed: dict[str, object]):
+    """The start's; two within each stage; the first stage's last; and the run's last, when only the model is to be written."""
+    path, kills = recipe(tmp_path, "run"), 0
+    while True:
+        child = processes.Process(target=begin, args=(path, kill_after_a_checkpoint))
+        child.start()
+        child.join(120)
+        if child.exitcode == 0:
+            break
+        assert child.exitcode == -signal.SIGKILL
+        kills += 1
+    assert kills == 7
+    assert results(tmp_path / "run") == undisturbed
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_that_is_killed_ends_with_the_same_bits(tmp_path: Path, algorithm: str):
     """Killed in its second and in its third step, just before the optimiser's or natural step, and at a random moment."""
-    whole, broken = recipe(tmp_path, "whole", algorithm), recipe(tmp_path, "broken", algorithm)
+    settings, then = ALGORITHMS[algorithm]
+    text = HEAD + STAGE.format(algorithm=algorithm, settings=settings) + then
+    rows = [{"prompt": f"{i} and {i * i}: ", "chosen": f"{i}", "rejected": "and"} for i in range(60)]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "reward.py").write_text(REWARD)
+    whole, broken = (recipe(tmp_path, name, text) for name in ("whole", "broken"))
     finish(whole)
     for step in (2, 3):
         child = processes.Process(target=begin, args=(broken, partial(kill_in_step, algorithm, step)))
@@ -246,7 +284,9 @@ def test_every_algorithm_that_is_killed_ends_with_the_same_bits(tmp_path: Path, 
     finish(broken)
     ours, theirs = results(tmp_path / "broken"), results(tmp_path / "whole")
     assert ours == theirs
-    assert len(ours["metrics"]) == (18 if algorithm == "reward-model" else 15)  # type: ignore[arg-type]
+    steps: Any = ours["metrics"]
+    assert len(steps) == (6 if algorithm == "reward-model" else 3)
+    assert not any(step["skipped_updates"] for step in steps)  # there was something to learn, and to lose
 
 
 def kill_in_step(algorithm: str, step: int) -> None:

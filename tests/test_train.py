@@ -12,12 +12,14 @@ from quintet.algorithms.dpo import DPO
 from quintet.algorithms.grpo import GRPO
 from quintet.algorithms.ppo import PPO
 from quintet.algorithms.reinforce import Reinforce
+from quintet.algorithms.reward_model import RewardModel
 from quintet.algorithms.supervised import RFT, SFT
+from quintet.algorithms.trpo import TRPO
 from quintet.data import Batch, Needs, Sampling
 from quintet.models.load import Policy
 from quintet.sources import Demonstrations, Online, Pairs
 from quintet.train import train
-from quintet.updates import FirstOrder
+from quintet.updates import FirstOrder, NaturalStep
 from tests.tiny import Letter, batch_of, chance_of_best, learner, policy, sampler, weights_of
 
 
@@ -128,6 +130,8 @@ LEARNERS: dict[str, Any] = {
     "reinforce++": replace(family.REINFORCE_PP, update=UPDATE),
     "ppo": PPO(update=FirstOrder(lr=3e-3, critic_lr=0.01, epochs=2, minibatches=2)),
     "ppo with a head": PPO(critic="head", value_weight=0.1, update=FirstOrder(lr=5e-3, epochs=2, minibatches=2)),
+    "trpo": TRPO(update=NaturalStep(max_kl=0.08, cg_iterations=4, critic_lr=0.01, critic_epochs=1)),
+    "trpo without critic": TRPO(baseline="leave-one-out", update=NaturalStep(max_kl=0.08, cg_iterations=4)),
     "dpo": DPO(update=UPDATE),
     "online rft": replace(family.ONLINE_RFT, update=UPDATE),
 }
@@ -143,7 +147,7 @@ def test_training_finds_the_best_answer(name, seed):
     source.resample = LEARNERS[name].needs.resample
     train(LEARNERS[name], learner(of, sampling), source, [], steps=40)
     assert before < 0.2
-    assert chance_of_best(of) > 0.8  # TRPO, whose steps are bounded: tests/test_natural_step.py
+    assert chance_of_best(of) > 0.8
 
 
 def test_rejection_fine_tuning_goes_on_sampling_from_its_start():
@@ -161,16 +165,31 @@ def test_rejection_fine_tuning_goes_on_sampling_from_its_start():
     assert max(rewards) < 0.4  # what it samples doesn't improve, only what it learned
 
 
-@pytest.mark.parametrize(("form", "at_first"), [("sigmoid", 0.6931472), ("robust", 0.6931472), ("hinge", 1.0), ("ipo", 25.0)])
-def test_offline_preferences_are_learned(form, at_first):
+class Shown:
     """Pairs of an answer that begins with b and one that begins with h."""
 
-    class Shown:
-        name = "shown"
+    name = "shown"
 
-        def preferences(self, split: str, start: int = 0):
-            return ((prompt, "b", "h") for prompt in Letter().prompts(split, start))
+    def preferences(self, split: str, start: int = 0):
+        return ((prompt, "b", "h") for prompt in Letter().prompts(split, start))
 
+
+@pytest.mark.parametrize("pairs", ["data", "sampled"])
+def test_reward_model_learns_what_is_better_and_leaves_the_policy_alone(pairs):
+    of, seen = policy(sharpness=0.2), []
+    learning, before = learner(of), weights_of(of)
+    algorithm = RewardModel(pairs=pairs, update=FirstOrder(lr=5e-3))
+    shown: Any = Pairs(Shown(), of.tokenizer, per_step=6)
+    sampled = Online(Letter(), sampler(of), Sampling(max_new_tokens=3), prompts_per_step=6, group_size=8, seed=0)
+    train(algorithm, learning, sampled if pairs == "sampled" else shown, [lambda step, batch, stats: seen.append(stats)], 40)
+    assert (seen[0]["loss"], seen[0]["accuracy"]) == (pytest.approx(0.6931472), 0.0)  # it said 0 of everything
+    late = [stats["accuracy"] for stats in seen[-10:]]  # of pairs that no step has learned from yet
+    assert sum(late) / 10 > 0.9
+    assert torch.equal(weights_of(of), before)
+
+
+@pytest.mark.parametrize(("form", "at_first"), [("sigmoid", 0.6931472), ("robust", 0.6931472), ("hinge", 1.0), ("ipo", 25.0)])
+def test_offline_preferences_are_learned(form, at_first):
     of = policy(sharpness=0.2)
     seen: list[dict[str, float]] = []
     source = Pairs(Shown(), of.tokenizer, per_step=6)

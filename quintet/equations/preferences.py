@@ -12,18 +12,17 @@ def ranked_pairs(reward: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
     """Rows of preferred and of rejected answers, [P] int64 each: in every group the best with the worst, the second best with
     the second worst, and so on while there is a difference. Rewards that are not finite are passed over.
 
-    Example: rewards 0, 1, 0, 0 of one group make the one pair (1, 0); 1, 1, 0, 0 make (0, 3) and (1, 2).
+    Example: rewards 0, 1, 0, 0 of one group make the one pair (1, 3); 1, 1, 0, 0 make (0, 3) and (1, 2).
     """
     chosen, rejected = [], []
     for number in group.unique():
         rows = ((group == number) & torch.isfinite(reward)).nonzero()[:, 0]
-        half = len(rows) // 2
-        ordered = rows[reward[rows].argsort(descending=True, stable=True)]
-        best, worst = ordered[:half], ordered.flip(0)[:half]
-        differ = reward[best] > reward[worst]
+        best = rows[reward[rows].argsort(descending=True, stable=True)]
+        worst = best.flip(0)
+        differ = reward[best] > reward[worst]  # in the second half of a sorted group none is above its opposite
         chosen.append(best[differ])
         rejected.append(worst[differ])
-    return (torch.cat(chosen), torch.cat(rejected)) if chosen else (group[:0], group[:0])
+    return torch.cat([group[:0], *chosen]), torch.cat([group[:0], *rejected])
 
 
 def preference_sign(reward: Tensor, group: Tensor) -> Tensor:

@@ -111,6 +111,14 @@ def test_divergence_in_the_reward_is_that_of_a_token_and_those_behind_it():
     assert "kl" not in algorithm.loss(Outputs(old, old), replace(batch, advantage=old))
 
 
+def test_answer_that_the_reference_would_never_give_does_not_spoil_the_batch():
+    """Rewards 1, 0 and, of an answer with an infinite KL, 1: what is left is whitened as if it were alone."""
+    old = torch.tensor([[0, -1.0]] * 3)
+    batch = replace(batch_of([("?", "a"), ("?", "b"), ("?", "c")], [1, 0, 1]), old_logp=old)
+    batch = replace(batch, ref_logp=torch.tensor([[0, -1.0], [0, -1.0], [0, -torch.inf]]))
+    assert advantages(replace(family.REINFORCE_PP, eps=0.0), batch) == pytest.approx([0.5**0.5, -(0.5**0.5), 0])
+
+
 def test_soft_overlong_penalty_is_a_share_of_the_longest_answer():
     """At most 10 tokens, the last half penalised: 8 tokens cost .6, 5 and fewer nothing; nothing where no longest is known."""
     batch = batch_of([("?", "abcdefgh"), ("?", "abcde")], [1, 1])
@@ -192,6 +200,13 @@ def test_steps_are_what_process_supervision_learns_from():
         ({}, 1, "GRPO compares siblings and needs at least 2 answers a prompt; group_size=1. Set group_size=8,"),
         ({"baseline": "batch"}, 8, "scale=group divides by a deviation around the group's mean, but baseline=batch"),
         ({"supervision": "process", "overlong": 0.2}, 8, "supervision=process standardises the rewards of steps within"),
+        ({"supervision": "process", "scale": "none"}, 8, "supervision=process standardises the rewards of steps within"),
+        (
+            {"supervision": "process", "kl_in": "reward", "beta": 0.1},
+            8,
+            "supervision=process standardises the rewards of steps",
+        ),
+        ({"delta": 1.2}, 8, "delta=1.2 must be above 1 + the upper clip, 1.2; 4 is usual, 0 sets none."),
         ({"delta": 1.1}, 8, "delta=1.1 must be above 1 + the upper clip, 1.2; 4 is usual, 0 sets none."),
     ],
 )
@@ -200,7 +215,9 @@ def test_settings_that_do_nothing_together_are_refused(settings, group_size, sai
     assert found.startswith(said)
 
 
-@pytest.mark.parametrize("algorithm", [GRPO(), GRPO(baseline="none", scale="batch"), GRPO(delta=4.0)])
+@pytest.mark.parametrize(
+    "algorithm", [GRPO(), GRPO(baseline="none", scale="batch"), GRPO(delta=4.0), GRPO(supervision="process")]
+)
 def test_settings_that_go_together_are_not(algorithm):
     assert algorithm.check(Stage("grpo", algorithm, group_size=8)) == []
     assert family.REINFORCE_PP.check(Stage("reinforce++", algorithm, group_size=1)) == []

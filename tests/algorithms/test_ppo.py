@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf, isfinite, nan
 from typing import Any
 
 import pytest
@@ -64,6 +65,44 @@ def test_coefficient_adapts_to_the_divergence_of_whole_answers():
     assert first == pytest.approx(0.1 * (1 - 0.02))
     assert algorithm.notes(replace(b, notes={"kl_coefficient": first}))["kl_coefficient"] == pytest.approx(0.1 * 0.98**2)
     assert "kl_coefficient" not in PPO(beta=0.1).notes(b)
+
+
+def test_coefficient_of_the_step_before_prices_the_next_one():
+    """λ = 1, β noted as .2: tokens 1 and 2 nats above the reference cost .6 and .4."""
+    b = the_batch(ref_logp=OLD - torch.tensor([[0, 1.0, 2.0], [0, 0, 0]]), notes={"kl_coefficient": 0.2})
+    advantage = PPO(lam=1.0, whiten=False, beta=0.1, kl_target=4.0).advantage(b)
+    assert advantage[0].tolist() == pytest.approx([0, 1 - 0.6 - 0.5, 1 - 0.4 - 0.25])
+
+
+@pytest.mark.parametrize("unlikely", [-inf, nan])
+def test_answer_that_the_reference_would_never_give_spoils_neither_the_coefficient_nor_the_others(unlikely):
+    """Under top-p a token may lie outside the reference's support. The other answer is 1 nat away where 4 are wanted."""
+    b = the_batch(ref_logp=torch.tensor([[0, unlikely, -1.0], [0, -3.0, 0]]))
+    algorithm = PPO(lam=1.0, beta=0.1, kl_target=4.0)
+    assert algorithm.notes(b)["kl_coefficient"] == pytest.approx(0.1 * 0.98)
+    advantage = algorithm.advantage(b)
+    assert float(advantage[0, 1]) == 0
+    assert advantage[0, 2].item() == pytest.approx(-advantage[1, 1].item()) == pytest.approx(0.5**0.5)
+    assert isfinite(algorithm.notes(b)["explained_variance"])
+
+
+def test_clip_stops_a_token_whose_ratio_went_too_far():
+    """Ratios 2 and ½ with advantages 1 and −1, and 1.1 with 1."""
+    b = replace(the_batch(), advantage=torch.tensor([[0, 1.0, -1.0], [0, 1.0, 0]]))
+    new = OLD + torch.tensor([[1, 2.0, 0.5], [1, 1.1, 1]]).log()
+    terms: Any = PPO().loss(Outputs(new, OLD, VALUE), b)
+    assert terms["policy"][b.action].tolist() == pytest.approx([-1.2, 0.8, -1.1])
+    assert terms["clip_ratio/high_mean"][b.action].tolist() == [True, False, False]
+    assert terms["clip_ratio/low_mean"][b.action].tolist() == [False, True, False]
+    assert terms["clip_ratio/region_mean"][b.action].tolist() == [True, True, False]
+
+
+def test_value_counts_as_no_nearer_to_its_return_than_the_clip_allows():
+    """λ = 1, returns 1, 1, 0: new values equal to them, but .2 is the farthest from ½, ¼, ½ that counts: .3, .55, .3 are left."""
+    b = the_batch()
+    b = replace(b, advantage=PPO(lam=1.0).advantage(b))
+    terms: Any = PPO(lam=1.0).loss(Outputs(OLD, OLD, torch.tensor([[0, 1.0, 1.0], [0, 0, 0]])), b)
+    assert terms["value"][b.action].tolist() == pytest.approx([0.045, 0.5 * 0.55**2, 0.045])
 
 
 def test_asks_for_what_it_reads():

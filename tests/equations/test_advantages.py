@@ -16,6 +16,7 @@ from quintet.equations.advantages import (
     group_mean,
     group_standardised,
     groups_without_signal,
+    known_minus,
     leave_one_out,
     on_tokens,
     whitened,
@@ -82,14 +83,71 @@ def test_groups_do_not_see_each_other():
 
 def test_group_of_one_has_no_advantage_and_no_deviation():
     rewards, groups = torch.tensor([5.0]), torch.tensor([0])
+    assert group_mean(rewards, groups).tolist() == [5]
     assert group_deviation(rewards, groups).tolist() == [0]
     for advantage in (group_standardised(rewards, groups), group_centred(rewards, groups), leave_one_out(rewards, groups)):
         assert advantage.tolist() == [0]
 
 
+def test_sample_deviation_and_a_small_guard_by_default():
+    """1, 0, 0, 0: deviation ½ with ddof 1; .75/.5001."""
+    assert same(group_deviation(torch.tensor([1.0, 0, 0, 0]), ONE), [0.5] * 4)
+    assert group_standardised(torch.tensor([1.0, 0, 0, 0]), ONE)[0].item() == pytest.approx(0.75 / 0.5001, abs=1e-6)
+
+
+def test_baseline_is_taken_off_known_rewards_only():
+    assert known_minus(torch.tensor([1.0, nan]), 0.25).tolist() == [0.75, 0]
+
+
+# ---- over the whole batch --------------------------------------------------------------------------------------------------
+
+
+def test_whitened_by_hand():
+    """1, 2, 3: mean 2, deviation 1 with ddof 1 and √⅔ without."""
+    advantage, everywhere = torch.tensor([[1.0, 2, 3]]), torch.tensor([[True, True, True]])
+    assert same(whitened(advantage, everywhere)[0], [-1, 0, 1])
+    assert same(whitened(advantage, everywhere, 0)[0], [-1.224745, 0, 1.224745])
+    assert same(whitened(advantage, everywhere, 1, 1.0)[0], [-0.5, 0, 0.5])
+    assert float(batch_deviation(advantage, everywhere)) == 1
+    assert float(batch_deviation(advantage, torch.tensor([[True, False, True]]))) == pytest.approx(2**0.5)  # of 1 and 3
+    assert float(batch_deviation(advantage, everywhere, 0)) == pytest.approx(0.8164966)
+
+
+def test_whitening_sees_only_what_is_masked():
+    found = whitened(torch.tensor([[9.0, 1, 2], [3, 9, -9]]), torch.tensor([[False, True, True], [True, False, False]]))
+    assert same(found.flatten(), [0, -1, 0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("other", [nan, float("inf"), -float("inf")])
+def test_entry_that_is_not_finite_spoils_no_other_and_gets_zero(other):
+    """An answer outside the reference's top-p has an infinite KL; the others must still be learned from."""
+    found = whitened(torch.tensor([[1.0, 2, 3, other]]), torch.ones(1, 4, dtype=torch.bool))
+    assert same(found[0], [-1, 0, 1, 0])
+
+
+@pytest.mark.parametrize("row", [[0.1] * 7, [0.1, nan, 0.1], [nan, nan], [5.0]])
+def test_whitening_does_not_blow_up_equal_entries(row):
+    advantage = torch.tensor([row])
+    assert whitened(advantage, torch.ones_like(advantage, dtype=torch.bool)).tolist() == [[0.0] * len(row)]
+
+
+def test_whitening_nothing_is_zero_everywhere():
+    assert whitened(torch.tensor([[1.0, 2]]), torch.tensor([[False, False]])).tolist() == [[0, 0]]
+
+
+def test_small_differences_are_whitened_like_large_ones():
+    small = torch.tensor([[1e-3, 2e-3, 3e-3]], dtype=torch.float64)
+    assert whitened(small, torch.ones(1, 3, dtype=torch.bool))[0].tolist() == pytest.approx([-1, 0, 1], abs=2e-5)
+
+
+def test_one_entry_has_no_deviation():
+    assert float(batch_deviation(torch.tensor([3.0]), torch.tensor([True]))) == 0
+
+
 def test_share_of_groups_without_signal_counts_groups_not_answers():
     rewards, groups = torch.tensor([1.0, 1, 1, 1, 0, 1, 0, 0]), torch.tensor([0, 0, 0, 0, 1, 1, 2, 2])
     assert float(groups_without_signal(rewards, groups)) == pytest.approx(2 / 3)
+    assert float(groups_without_signal(torch.tensor([]), torch.tensor([], dtype=torch.long))) == 0
 
 
 def test_advantage_lies_on_the_answers_tokens_only():
@@ -193,23 +251,3 @@ def test_population_z_scores_have_unit_variance(rows):
     found = group_standardised(r, g, 0, 0.0)
     for number in g.unique():
         assert float((found[g == number] ** 2).mean()) == pytest.approx(1, abs=1e-4)
-
-
-# ---- over the batch --------------------------------------------------------------------------------------------------------
-
-
-def test_whitened_has_mean_zero_and_deviation_one_under_the_mask():
-    """1, 2, 3 give −1, 0, 1 with ddof 1 and ∓1.2247 with 0; 9 and NaN are passed over."""
-    x = torch.tensor([[1.0, 2.0, 9.0], [3.0, nan, nan]])
-    mask = torch.tensor([[True, True, False], [True, True, False]])
-    assert whitened(x, mask).tolist() == [pytest.approx([-1, 0, 0], abs=1e-6), pytest.approx([1, 0, 0], abs=1e-6)]
-    assert float(whitened(x, mask, ddof=0)[1, 0]) == pytest.approx(1.2247449)
-    assert float(whitened(x, mask, eps=1.0)[1, 0]) == pytest.approx(0.5)
-    assert float(batch_deviation(x, mask & ~x.isnan())) == pytest.approx(1.0)
-
-
-def test_whitened_of_equal_or_no_entries_is_zero():
-    """.1 has no exact float: its mean may differ from it by a bit, which must not become an advantage of 1."""
-    x = torch.full((3, 7), 0.1)
-    assert not whitened(x, torch.ones(3, 7, dtype=torch.bool)).any()
-    assert not whitened(torch.rand(3, 7), torch.zeros(3, 7, dtype=torch.bool)).any()

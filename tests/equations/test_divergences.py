@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quintet.equations.divergences import kl_k1, kl_k2, kl_k3
+from quintet.equations.divergences import DIVERGENCES, kl_k1, kl_k2, kl_k3
 
 nats = st.floats(-8, 0)
 
@@ -57,3 +57,7 @@ def test_k3_weighs_by_policy_to_reference_in_its_gradient():
     kl_k3(new, torch.tensor(log(0.5))).backward()
     assert new.grad is not None
     assert float(new.grad) == pytest.approx(-1.0)
+
+
+def test_estimates_have_the_names_that_settings_use():
+    assert {"k1": kl_k1, "k2": kl_k2, "k3": kl_k3} == DIVERGENCES

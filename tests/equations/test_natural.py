@@ -112,6 +112,7 @@ def test_sum_with_a_multiple():
 def test_longest_step_reaches_the_bound():
     """√(2 · .01 / 8) = .05; the quadratic estimate of the KL there is ½ · .05² · 8 = .01."""
     assert longest_step(8, 0.01) == pytest.approx(0.05)
+    assert longest_step(0.5, 0.01) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("curvature", [0.0, -1.0, float("nan")])

@@ -37,6 +37,19 @@ def test_constant_denominator_divides_by_answers_times_longest():
     assert token_weights(TWO_AND_FOUR, "constant", 10)[TWO_AND_FOUR].tolist() == pytest.approx([0.05] * 6)
 
 
+def test_sum_over_each_answers_tokens_is_averaged_over_answers():
+    assert token_weights(TWO_AND_FOUR, "sum")[TWO_AND_FOUR].tolist() == [0.5] * 6
+
+
+@pytest.mark.parametrize(("per", "weight"), [("answer", 1), ("token", 1), ("constant", 1), ("sum", 1)])
+def test_only_token_of_the_batch_weighs_one(per, weight):
+    assert token_weights(torch.tensor([[False, True]]), per).tolist() == [[0, weight]]
+
+
+def test_mean_per_answer_unless_told_otherwise():
+    assert torch.equal(token_weights(TWO_AND_FOUR), token_weights(TWO_AND_FOUR, "answer"))
+
+
 def test_opposite_answers_of_unequal_length_cancel_per_answer_but_not_per_token():
     assert float(weighted_sum(SIDES, token_weights(TWO_AND_FOUR, "answer"))) == 0
     assert float(weighted_sum(SIDES, token_weights(TWO_AND_FOUR, "token"))) == pytest.approx(-1 / 3)
@@ -46,16 +59,17 @@ def test_constant_denominator_without_a_length_is_the_longest_answer_of_the_batc
     assert torch.equal(token_weights(TWO_AND_FOUR, "constant"), token_weights(TWO_AND_FOUR, "constant", 4))
 
 
-@pytest.mark.parametrize("per", ["answer", "token", "constant"])
+@pytest.mark.parametrize("per", ["answer", "token", "constant", "sum"])
 def test_answer_without_a_token_leaves_the_mean(per):
     three = torch.cat([TWO_AND_FOUR, torch.zeros(1, 5, dtype=torch.bool)])
     assert torch.equal(token_weights(three, per, 4)[:2], token_weights(TWO_AND_FOUR, per, 4))
     assert token_weights(three, per, 4)[2].tolist() == [0.0] * 5
 
 
-@pytest.mark.parametrize("per", ["answer", "token", "constant"])
+@pytest.mark.parametrize("per", ["answer", "token", "constant", "sum"])
 def test_batch_without_any_action_has_no_weights(per):
     assert token_weights(torch.zeros(2, 3, dtype=torch.bool), per, 3).tolist() == [[0.0] * 3] * 2
+    assert token_weights(torch.zeros(2, 3, dtype=torch.bool), per).tolist() == [[0.0] * 3] * 2
 
 
 masks = st.lists(st.lists(st.booleans(), min_size=5, max_size=5), min_size=1, max_size=6).map(torch.tensor)
@@ -68,13 +82,13 @@ def test_weights_sum_to_one_where_there_is_an_action(action, per):
     assert not weights[~action].any()
 
 
-@given(masks, st.sampled_from(["answer", "token", "constant"]), st.randoms())
+@given(masks, st.sampled_from(["answer", "token", "constant", "sum"]), st.randoms())
 def test_weights_follow_their_rows(action, per, random):
     order = random.sample(range(len(action)), len(action))
     assert torch.allclose(token_weights(action, per, 5)[order], token_weights(action[order], per, 5))
 
 
-@given(masks, st.sampled_from(["answer", "token", "constant"]), st.integers(1, 4))
+@given(masks, st.sampled_from(["answer", "token", "constant", "sum"]), st.integers(1, 4))
 def test_weights_know_nothing_of_padding(action, per, extra):
     wider = torch.nn.functional.pad(action, (0, extra))
     assert torch.equal(token_weights(wider, per, 5)[:, :5], token_weights(action, per, 5))
@@ -96,8 +110,47 @@ def test_total_is_added_up_in_double_precision():
 
 
 def test_masked_mean_leaves_the_others_out():
+    assert float(masked_mean(torch.tensor([4.0, 9.0]), torch.tensor([True, False]))) == 4
     assert float(masked_mean(torch.tensor([1.0, 5.0, float("nan")]), torch.tensor([True, True, False]))) == 3
     assert float(masked_mean(torch.tensor([1.0]), torch.tensor([False]))) == 0
+
+
+def test_answers_are_summed_over_their_chosen_tokens():
+    x, action = torch.tensor([[1.0, 2, 3], [float("nan"), 2, 3]]), torch.tensor([[0, 1, 1], [0, 0, 1]]).bool()
+    assert answer_sums(x, action).tolist() == [5, 3]
+
+
+# ---- the largest ---------------------------------------------------------------------------------------------------------
+
+
+def chosen(x: list[float], share: float, mask: list[int] | None = None) -> list[float]:
+    values = torch.tensor(x)
+    found = top_share(values, torch.tensor(mask or [1] * len(x)).bool(), share)
+    assert found.dtype == torch.bool
+    return values[found].tolist()
+
+
+def test_top_share_keeps_the_largest_where_they_stand():
+    assert chosen([1, 3, 2, 4], 0.5) == [3, 4]
+    assert chosen([1, 3, 2, 4], 0.25) == [4]
+    assert chosen([1, 3, 2, 4], 1.0) == [1, 3, 2, 4]
+
+
+def test_top_share_keeps_one_at_least():
+    assert chosen([1, 3, 2, 4], 0.01) == [4]
+
+
+def test_top_share_keeps_ties_at_its_border():
+    assert chosen([1, 3, 3, 3], 0.5) == [3, 3, 3]
+
+
+def test_top_share_is_one_of_the_masked_entries():
+    assert chosen([9, 1, 3, 2, 4], 0.5, [0, 1, 1, 1, 1]) == [3, 4]
+    assert chosen([9, 1], 0.5, [0, 0]) == []
+
+
+def test_top_share_never_holds_what_is_no_number():
+    assert chosen([float("nan"), 1, 3, 2, 4], 0.5) == [3, 4]
 
 
 def test_group_sums_come_back_to_each_row():
@@ -130,6 +183,8 @@ def test_means_of_pieces_are_the_mean_of_the_whole():
     means.add("a", torch.tensor([6.0]), torch.tensor([True]))
     means.add("b", torch.tensor([float("nan")]), torch.tensor([False]))
     assert means.result() == {"a": 3.0, "b": 0.0}
+    means.add("c", torch.tensor([7.0, 9.0]), torch.tensor([True, False]))
+    assert means.result()["c"] == 7.0
 
 
 def test_largest_entry_is_kept_beside_the_means():
@@ -139,30 +194,7 @@ def test_largest_entry_is_kept_beside_the_means():
     assert means.result() == {"gap": 0.5}
 
 
-def test_sum_of_an_answers_tokens_counts_it_once_among_the_answers():
-    """Answers of 2 and 1 tokens and one that was left out: every token weighs ½."""
-    action = torch.tensor([[False, True, True], [False, True, False], [False, False, False]])
-    assert token_weights(action, "sum").tolist() == [[0, 0.5, 0.5], [0, 0.5, 0], [0, 0, 0]]
-
-
-def test_answer_sums_take_chosen_tokens_only():
-    x, action = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[False, True, True]])
-    assert answer_sums(x, action).tolist() == [5]
-    assert answer_sums(torch.full((1, 3), float("nan")), ~action & False).tolist() == [0]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "share", "kept"),
-    [
-        ([1, 3, 2, 4], 0.5, [3, 4]),
-        ([1, 3, 2, 4], 1.0, [1, 3, 2, 4]),
-        ([1, 3, 2, 4], 0.01, [4]),  # one at least
-        ([2, 2, 2, 1], 0.5, [2, 2, 2]),  # ties at the border are in
-        ([float("nan"), 1, 2, 3, 4], 0.5, [3, 4]),
-    ],
-)
-def test_top_share_keeps_the_largest(numbers, share, kept):
-    x = torch.tensor([*numbers, 99.0])
-    mask = torch.tensor([True] * len(numbers) + [False])
-    assert x[top_share(x, mask, share)].tolist() == kept
-    assert not top_share(x, torch.zeros(len(x), dtype=torch.bool), share).any()
+def test_largest_entry_is_zero_at_least():
+    means = Means()
+    means.raise_to("gap", torch.tensor([-2.0]), torch.tensor([True]))
+    assert means.result() == {"gap": 0.0}

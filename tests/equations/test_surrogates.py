@@ -74,59 +74,103 @@ def test_log_likelihood_of_a_half():
     assert float(log_likelihood(torch.tensor(log(0.5)), torch.tensor(-2.0))) == pytest.approx(-1.3862944)
 
 
-# ---- TRPO's, two-sided, CISPO's, GSPO's, corrections, the critic's --------------------------------------------------------
+def test_importance_weighted_surrogate_has_no_clip():
+    """ρ = 1.5 with A = 2: −3, and so is its slope in log ρ."""
+    log_ratio = torch.tensor(log(1.5), requires_grad=True)
+    loss = importance_weighted(log_ratio, torch.tensor(2.0))
+    loss.backward()
+    assert log_ratio.grad is not None
+    assert [float(loss.detach()), float(log_ratio.grad)] == pytest.approx([-3, -3])
 
 
-def logs(*numbers: float) -> torch.Tensor:
-    return torch.tensor(numbers, dtype=torch.float64).log()
-
-
-def test_importance_weighted_is_the_ratio_times_the_advantage():
-    assert importance_weighted(logs(1.5, 0.5), torch.tensor([2.0, -1.0])).tolist() == pytest.approx([-3, 0.5])
-
-
-def test_two_sided_clip_bounds_the_ratio_where_the_advantage_is_negative():
-    """ρ = 9 with A = −1 costs 9 without a bound and 4 with one; A > 0 and ratios below the bound are as before."""
-    ratio, advantage = logs(9, 9, 3, 1.5), torch.tensor([-1.0, 1.0, -1.0, 1.0])
-    assert clipped_surrogate(ratio, advantage).tolist() == pytest.approx([9, -1.2, 3, -1.2])
-    assert clipped_surrogate(ratio, advantage, delta=4.0).tolist() == pytest.approx([4, -1.2, 3, -1.2])
-    low, high = clipped(ratio, advantage, delta=4.0)
-    assert (low.tolist(), high.tolist()) == ([False] * 4, [True, True, False, True])
-    assert not bool(clipped(ratio, advantage)[1][0])
-
-
-def test_clipped_weight_keeps_a_gradient_for_every_token():
-    """ρ = 8, A = 1, log π = −.5, at most 6: the loss is 3 and its gradient −6; below the bound the ratio itself counts."""
-    new = torch.tensor([-0.5, -0.5], dtype=torch.float64, requires_grad=True)
-    loss = clipped_weight(new - new.detach() + logs(8, 2), new, torch.ones(2), 6.0)
-    assert loss.tolist() == pytest.approx([3, 1])
-    (slope,) = torch.autograd.grad(loss.sum(), new)
-    assert slope.tolist() == pytest.approx([-6, -2])  # not more: no gradient passes through the ratio
-
-
-def test_ratio_of_an_answer_is_the_geometric_mean_of_its_tokens():
-    action = torch.tensor([[False, True, True], [False, True, False], [False, False, False]])
-    log_ratio = torch.tensor([[9.0, log(4), 0.0], [9.0, log(3), 9.0], [9.0, 9.0, 9.0]])
-    assert answer_log_ratio(log_ratio, action)[:, 0].tolist() == pytest.approx([log(2), log(3), 0.0])
-
-
-def test_truncated_importance_is_capped_from_above_only_and_stops_the_gradient():
-    old = logs(0.5, 0.1, 0.2).requires_grad_()
-    found = truncated_importance(old, logs(0.2, 0.2, 0.2), 2.0)
-    assert found.tolist() == pytest.approx([2, 0.5, 1])
-    assert not found.requires_grad
+# ---- two-sided clip --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("new", "old", "clip", "error"),
+    ("ratio", "advantage", "loss", "slope"),
+    [(9, -1, 4, 0), (3, -1, 3, 3), (9, 1, -1.2, 0), (0.5, -1, 0.8, 0), (0.5, 1, -0.5, -0.5)],
+)
+def test_ratio_counts_as_at_most_delta_where_the_advantage_is_negative(ratio, advantage, loss, slope):
+    log_ratio = torch.tensor(log(ratio), requires_grad=True)
+    found = clipped_surrogate(log_ratio, torch.tensor(float(advantage)), delta=4.0)
+    found.backward()
+    assert log_ratio.grad is not None
+    assert [float(found.detach()), float(log_ratio.grad)] == pytest.approx([loss, slope])
+    low, high = clipped(log_ratio.detach(), torch.tensor(float(advantage)), delta=4.0)
+    assert bool(low | high) == (slope == 0)
+    assert bool(high) == (ratio == 9)
+
+
+def test_without_delta_a_negative_advantage_is_not_bounded_above():
+    log_ratio, advantage = torch.tensor(log(9.0)), torch.tensor(-1.0)
+    assert float(clipped_surrogate(log_ratio, advantage)) == pytest.approx(9)
+    assert not any(bool(x) for x in clipped(log_ratio, advantage))
+
+
+@pytest.mark.parametrize("advantage", [-1.0, 0.0, 1.0])
+def test_ratio_on_the_border_is_not_clipped(advantage):
+    low, high = clipped(torch.tensor(0.0), torch.tensor(advantage), clip=(0.0, 0.0), delta=1.0)
+    assert (bool(low), bool(high)) == (False, False)
+
+
+def test_advantage_zero_is_not_counted_as_clipped_by_delta():
+    assert not any(bool(x) for x in clipped(torch.tensor(3.0), torch.tensor(0.0), delta=4.0))
+
+
+# ---- other weights ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("ratio", "weight"), [(8, 6), (6.5, 6), (2, 2), (0.01, 0.01)])
+def test_bounded_weight_never_stops_the_gradient(ratio, weight):
+    """CISPO: ρ = 8, A = 1, log π = −½ with a bound of 6 give 3, and a slope of −6 in log π; none through the ratio."""
+    log_ratio, new = torch.tensor(log(ratio), requires_grad=True), torch.tensor(-0.5, requires_grad=True)
+    for advantage in (1.0, -2.0):
+        new.grad = None
+        loss = clipped_weight(log_ratio, new, torch.tensor(advantage), highest=6)
+        loss.backward()
+        assert new.grad is not None
+        assert [float(loss.detach()), float(new.grad)] == pytest.approx([weight * advantage * 0.5, -weight * advantage])
+        assert log_ratio.grad is None
+
+
+def test_ratio_of_an_answer_is_the_geometric_mean_of_its_tokens_ratios():
+    log_ratio = torch.tensor([[9.0, log(4), 9.0, log(1), 9.0], [9.0, 0.5, 9.0, 9.0, 9.0], [9.0] * 5])
+    action = torch.tensor([[0, 1, 0, 1, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]]).bool()
+    found = answer_log_ratio(log_ratio, action)
+    assert found.shape == (3, 1)
+    assert found[:, 0].tolist() == pytest.approx([log(2), 0.5, 0])
+
+
+def test_importance_is_truncated_above_only_and_passes_no_gradient():
+    old = torch.tensor([log(0.5), log(0.5), log(0.1)], requires_grad=True)
+    found = truncated_importance(old, torch.tensor([log(0.2), log(0.4), log(0.4)]), cap=2)
+    assert found.tolist() == pytest.approx([2, 1.25, 0.25])
+    assert not found.requires_grad
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("new", "returns", "old", "clip", "error"),
     [
-        (1.0, 0.0, 0.0, 0.5),
-        (1.0, 0.0, 0.2, 0.5),  # the larger of ½·1 and ½·.04
-        (0.0, 1.0, 0.2, 0.32),  # moved to the return, but further than allowed: ½·.8²
-        (0.1, 0.0, 0.2, 0.005),  # within reach: the clip does nothing
-        (0.0, -1.0, 0.2, 0.32),
+        (1, 0, 0, 0.0, 0.5),
+        (3, 1, 0, 0.0, 2),
+        (1, 0, 0, 0.2, 0.5),  # the larger of 1 and .04
+        (0.5, 0.5, 0, 0.2, 0.045),  # as if it were .2, which misses by .3
+        (-0.5, -0.5, 0, 0.2, 0.045),
+        (0.1, 0.5, 0, 0.2, 0.08),  # within the clip
+        (2, 1, 1.5, 0.2, 0.5),  # the larger of 1 and .49
     ],
 )
-def test_value_error_of_a_return_of_zero(new, old, clip, error):
-    new, old = torch.tensor(new), torch.tensor(old)
-    assert float(value_error(new, torch.zeros(()), old, clip)) == pytest.approx(error)
+def test_value_error_by_hand(new, returns, old, clip, error):
+    found = value_error(*(torch.tensor(float(x)) for x in (new, returns, old)), clip=clip)
+    assert float(found) == pytest.approx(error)
+
+
+def test_value_that_moved_beyond_the_clip_towards_its_return_is_pulled_no_further():
+    new = torch.tensor([0.5, 0.1], requires_grad=True)
+    value_error(new, torch.tensor([1.0, 1.0]), torch.zeros(2), clip=0.2).sum().backward()
+    assert new.grad is not None
+    assert new.grad.tolist() == pytest.approx([0, -0.9])
+    assert torch.equal(value_error(new, torch.ones(2), torch.zeros(2)), 0.5 * (new - 1) ** 2)  # no clip unless asked for

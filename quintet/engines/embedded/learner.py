@@ -67,7 +67,7 @@ class EmbeddedLearner:
 
     @torch.no_grad()
     def annotate(self, batch: Batch, needs: Needs) -> Batch:
-        """The batch on this device, with the notes and the columns that `needs` names."""
+        """The batch on this device, with the notes and the columns that `needs` names: 0 in rows without a chosen token."""
         self.prepare(needs)
         moved = {f.name: getattr(batch, f.name) for f in fields(batch)}
         batch = replace(batch, **{k: v.to(self.device) for k, v in moved.items() if isinstance(v, Tensor)}, notes=self.notes)
@@ -78,7 +78,8 @@ class EmbeddedLearner:
             "ref_logp": needs.reference,
         }
         columns = {name: torch.zeros(batch.tokens.shape, device=self.device) for name, wanted in names.items() if wanted}
-        for rows in self._micro_batches(torch.arange(len(batch.tokens), device=self.device), batch) if columns else ():
+        learnable = _by_length(batch, batch.action.any(1).nonzero()[:, 0])  # in `_visit`'s order: ratios begin at exactly 1
+        for rows in self._micro_batches(learnable, batch) if columns else ():
             part = select(batch, rows)
             for name, column in self._columns(part, needs).items():
                 columns[name][rows, : part.tokens.shape[1]] = column
@@ -112,9 +113,11 @@ class EmbeddedLearner:
 
     def _visit(self, loss: Loss, batch: Batch, only: Network | None, backward: bool) -> Stats:
         """Add up the loss over micro-batches. Rows of no weight are not visited: they could add nothing."""
-        sums: dict[str, float] = {"loss": 0.0, "nonfinite_answers": 0.0}
+        visited = (batch.weight != 0).any(1)
+        unseen = ~visited & ~_finite_rows(batch, batch.old_logp, batch.ref_logp, batch.value, batch.entropy)
+        sums: dict[str, float] = {"loss": 0.0, "nonfinite_answers": float(unseen.sum())}
         means = Means()
-        for rows in self._micro_batches(_by_length(batch, (batch.weight != 0).any(1).nonzero()[:, 0]), batch):
+        for rows in self._micro_batches(_by_length(batch, visited.nonzero()[:, 0]), batch):
             part, new = self._finite(select(batch, rows), only)
             sums["nonfinite_answers"] += len(rows) - len(part.tokens)
             if len(part.tokens) == 0:
@@ -143,8 +146,8 @@ class EmbeddedLearner:
         """A forward pass over the rows whose numbers are finite: one bad answer must not spoil the others. Where siblings are
         compared, its group goes with it."""
         new = self._forward(part, only)
-        columns = (new.logp, new.value, new.score, part.old_logp, part.ref_logp, part.behaviour_logp)
-        fine = torch.stack([(torch.isfinite(c) | ~part.action).all(1) for c in columns if c is not None]).all(0)
+        old = (part.old_logp, part.ref_logp, part.behaviour_logp, part.value)
+        fine = _finite_rows(part, new.logp, new.value, new.score, *old)
         if self.needs.pairs:
             fine &= ~torch.isin(part.group, part.group[~fine])
         if bool(fine.all()):
@@ -247,6 +250,15 @@ class EmbeddedLearner:
         for name, network in self.networks.items():
             network.restore(state["optimisers"].get(name))
         self.notes = dict(state["notes"])
+
+
+def _finite_rows(batch: Batch, *columns: Tensor | None) -> Tensor:
+    """[B] bool: where the columns that are there, [B, T] or [B, 1], are finite at every chosen token."""
+    fine = torch.ones_like(batch.length, dtype=torch.bool)
+    for column in columns:
+        if column is not None:
+            fine &= (torch.isfinite(column) | ~batch.action).all(1)
+    return fine
 
 
 def _by_length(batch: Batch, rows: Tensor) -> Tensor:
