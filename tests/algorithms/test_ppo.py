@@ -98,7 +98,7 @@ def test_clip_stops_a_token_whose_ratio_went_too_far():
 
 
 def test_value_counts_as_no_nearer_to_its_return_than_the_clip_allows():
-    """λ = 1, returns 1, 1, 0: new values equal to them, but .2 is the farthest from ½, ¼, ½ that counts: .3, .55, .3 are left."""
+    """λ = 1, returns 1, 1, 0: new values equal to them, but .2 is the farthest from ½, ¼, ½ that counts: .3, .55, .3 remain."""
     b = the_batch()
     b = replace(b, advantage=PPO(lam=1.0).advantage(b))
     terms: Any = PPO(lam=1.0).loss(Outputs(OLD, OLD, torch.tensor([[0, 1.0, 1.0], [0, 0, 0]])), b)
