@@ -63,10 +63,11 @@ def peak_mb(command: list[str]) -> float:
 
 
 def main() -> None:
+    # First, while this process is small: a child's peak counts what it shared with its parent when it was forked.
+    imports = peak_mb([sys.executable, "-c", "import quintet.runs, transformers.models.qwen3.modeling_qwen3"])
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model"
         parameters = make_model(model)
-        imports = peak_mb([sys.executable, "-c", "import quintet.runs, transformers.models.qwen3.modeling_qwen3"])
         rows, data = {}, make_data(Path(folder))
         for name, networks in NETWORKS.items():
             command = [sys.executable, "-m", "quintet.cli", "train", name, *data, "--model", str(model), "--threads", "2"]

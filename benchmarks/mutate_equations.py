@@ -26,7 +26,62 @@ ROOT = Path(__file__).parent.parent
 SECONDS = 60
 """Longest time for one mutant; without a mutation the tests take less than half."""
 
-EXPLAINED: dict[tuple[str, str, str], str] = {}
+LAST_IS_FIRST = "the tensor has one dimension, so the last is the first"
+UNUSED_ROW = "one row more than there are groups; nothing is added to it and nothing reads it"
+EXPLAINED: dict[tuple[str, str, str], str] = {
+    ("advantages", "return total(group[equal].unique() >= 0) / total(group.unique() >= 0).clamp(min=1)", "0 → -1"): (
+        "groups are numbered from 0: the comparison is a way to count them"
+    ),
+    ("advantages", "groups = int(group.max()) + 1 if len(group) else 0", "1 → 2"): UNUSED_ROW,
+    ("advantages", "groups = int(group.max()) + 1 if len(group) else 0", "0 → 1"): UNUSED_ROW,
+    (
+        "advantages",
+        'low = empty.scatter_reduce(0, group, torch.where(known, reward, torch.inf), "amin", include_self=False)',
+        "0 → -1",
+    ): LAST_IS_FIRST,
+    (
+        "advantages",
+        'high = empty.scatter_reduce(0, group, torch.where(known, reward, -torch.inf), "amax", include_self=False)',
+        "0 → -1",
+    ): LAST_IS_FIRST,
+    ("natural", "for d, r in zip(direction, residual, strict=True):", "True → False"): (
+        "both have one tensor a parameter: strict guards against a slip of ours, which no caller can make"
+    ),
+    ("preferences", "rows = ((group == number) & torch.isfinite(reward)).nonzero()[:, 0]", "0 → -1"): (
+        "the indices of a tensor with one dimension have one column"
+    ),
+    ("preferences", "best = rows[reward[rows].argsort(descending=True, stable=True)]", "True → False"): (
+        "torch's sort on a CPU happens to be stable; asked for, so that it is on other devices"
+    ),
+    ("preferences", "worst = best.flip(0)", "0 → -1"): LAST_IS_FIRST,
+    (
+        "preferences",
+        "return torch.zeros_like(reward).index_fill(0, chosen, 1.0).index_fill(0, rejected, -1.0)",
+        "0 → -1",
+    ): LAST_IS_FIRST,
+    (
+        "preferences",
+        "both = loss.new_zeros(rows).index_copy(0, chosen, loss).index_copy(0, rejected, loss)",
+        "0 → -1",
+    ): LAST_IS_FIRST,
+    (
+        "reduce",
+        "sums = torch.zeros(int(group.max()) + 1 if len(group) else 0, dtype=x.dtype, device=x.device)",
+        "1 → 2",
+    ): UNUSED_ROW,
+    (
+        "reduce",
+        "sums = torch.zeros(int(group.max()) + 1 if len(group) else 0, dtype=x.dtype, device=x.device)",
+        "0 → 1",
+    ): UNUSED_ROW,
+    ("reduce", "return sums.index_add(0, group, x)[group]", "0 → -1"): LAST_IS_FIRST,
+    ("reduce", "if before > longest:", "Gt → GtE"): "a norm of exactly the limit is scaled by 1",
+    (
+        "reduce",
+        "self._largest[name] = max(self._largest.get(name, 0.0), float(torch.where(mask, x, 0.0).max()))",
+        "0.0 → -1",
+    ): "only where every entry counts and all are negative; the learner gives it absolute values",
+}
 """Mutants that no test can kill: (module, source line, change), and why."""
 
 Change = tuple[str, int, ast.Module]

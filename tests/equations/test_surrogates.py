@@ -173,4 +173,7 @@ def test_value_that_moved_beyond_the_clip_towards_its_return_is_pulled_no_furthe
     value_error(new, torch.tensor([1.0, 1.0]), torch.zeros(2), clip=0.2).sum().backward()
     assert new.grad is not None
     assert new.grad.tolist() == pytest.approx([0, -0.9])
-    assert torch.equal(value_error(new, torch.ones(2), torch.zeros(2)), 0.5 * (new - 1) ** 2)  # no clip unless asked for
+
+
+def test_values_are_not_clipped_unless_asked_for():
+    assert float(value_error(torch.tensor(5.0), torch.tensor(10.0), torch.tensor(0.0))) == pytest.approx(12.5)
