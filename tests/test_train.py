@@ -150,7 +150,7 @@ def learned(name: str, seed: int) -> float:
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_training_finds_the_best_answer(name):
-    # One seed in thirty settles on another answer, and which one depends on the processor's rounding: so the middle one of three.
+    # One seed in thirty settles on another answer; which one depends on the rounding of the processor: the middle one of three.
     assert sorted(learned(name, seed) for seed in (0, 1, 2))[1] > 0.8
 
 
