@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-short test lint format results parity clean
+.PHONY: demo demo-short test lint format results parity bench-graders clean
 demo: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml
 
@@ -16,6 +16,10 @@ test: .venv/ready
 results: .venv/ready
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.results
+
+# docs/tasks-cargo.md: answers in Rust graded in a second, beside the usual way
+bench-graders: .venv/ready
+	$(BIN)/python -m benchmarks.graders
 
 # docs/parity.md: the losses, gradients and advantages of TRL on the same numbers, from an environment that has TRL
 parity: .venv-parity/ready

@@ -17,6 +17,7 @@ from quintet.config import known, new_evaluation, new_run, registry, render
 from quintet.config.flags import CommandLine, spelled, split
 from quintet.config.problems import Problem, SettingsError, did_you_mean
 from quintet.config.reading import EVALUATION
+from quintet.data import Sampling
 
 # torch's OpenMP threads spin at barriers for so long that another process on the machine makes a step up to thirty times slower
 # (docs/log.md). The runtime reads this when torch is loaded, which no import above does.
@@ -36,6 +37,7 @@ TRAIN: Options = {
 }
 EVAL: Options = {
     "--problems N": "held-out problems to answer (default 1000)",
+    "--k K": "answers to each problem (default 1); several are also scored by Pass@K and Maj@K, with temperature 1 unless told",
     "--recipe FILE": "the task's settings from a recipe; those of a run's own model are found without it",
     "--json": "print one JSON object instead of a table",
     **HELP,
@@ -124,19 +126,24 @@ def evaluate(arguments: list[str]) -> None:
     line = _read(arguments, EVAL)
     if "help" in line.options:
         _show(_eval_help(line))
-    problems = _whole(line, "problems", 1000, least=1) or 0
+    problems, k = _whole(line, "problems", 1000, least=1) or 0, _whole(line, "k", 1, least=1) or 1
     model, run = _model_and_run(_only_word(line, "MODEL", "a run's folder, a transformers folder, a hub id or a preset"))
     recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else run
     task, sampling, machine = new_evaluation(model, recipe, line.flags, line.problems)
+    sampling = _for_several(sampling, line) if k > 1 else sampling
     import torch
 
     from quintet.environment import usable_cores
     from quintet.evaluate import evaluate_model
 
     torch.set_num_threads(machine.threads or usable_cores())
-    row = evaluate_model(model, task, sampling, problems, machine)
+    row = evaluate_model(model, task, sampling, problems, machine, k)
     if "json" in line.options:
         return print(_json(row))
+    if k > 1:
+        from quintet.observe.k_table import show_k
+
+        return show_k(row)
     from quintet.observe.console import Console
 
     return Console([]).table([{**row, "label": f"{row['n']} problems"}])
@@ -226,6 +233,17 @@ def _whole(line: CommandLine, name: str, default: int | None, least: int = 0) ->
         line.problems.append(Problem(spelled(name), f'It must be a whole number of at least {least}, not "{text}".'))
         return default
     return int(str(text))
+
+
+def _for_several(sampling: Sampling, line: CommandLine) -> Sampling:
+    """A temperature at which several answers to a problem differ; SettingsError where another was asked for."""
+    if sampling.temperature > 0:
+        return sampling
+    for flag in line.flags:
+        if flag.key == "temperature":
+            what = "At temperature=0 all answers to a problem are the same. Choose one above 0, or leave --k out."
+            raise SettingsError([Problem(flag.written, what)])
+    return replace(sampling, temperature=1.0)
 
 
 def _stop_if_wrong(line: CommandLine) -> None:

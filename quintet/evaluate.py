@@ -1,4 +1,4 @@
-"""A policy's score on held-out problems, with its interval, by level."""
+"""A policy's score on held-out problems, with its interval, by level; from several answers a problem, Pass@K and Maj@K too."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from quintet.data import Needs, Rollout, Sampling
 from quintet.intervals import of_mean, wilson
+from quintet.pass_at_k import maj_at_k, mean_with_interval, pass_at_k, sizes
 from quintet.protocols import Preferences, Sampler, Task
 from quintet.settings import Machine
 from quintet.sources import grade, pairs_batch
@@ -22,26 +23,30 @@ EXAMPLES_PER_LEVEL = 6
 SEED = 20240205  # the same for every evaluation, so that two models answer the same problems with the same random numbers
 
 
-def evaluate(task: Task, sampler: Sampler, sampling: Sampling, problems: int) -> dict[str, Any]:
-    """One answer to each of the first `problems` of the test split, scored: a JSON-able record.
+def evaluate(task: Task, sampler: Sampler, sampling: Sampling, problems: int, k: int = 1) -> dict[str, Any]:
+    """`k` answers to each of the first `problems` of the test split, scored: a JSON-able record.
 
-    Where the task says which answers are correct the score is their share, with a 95 % Wilson interval (`unit`: solved);
-    elsewhere it is the mean reward with a 95 % normal interval (`unit`: reward)."""
+    Where the task says which answers are correct the score is their share (`unit`: solved), with Wilson's 95 % interval or, of
+    several answers a problem, the bootstrap's over problems. Elsewhere it is the mean reward with a normal interval (`unit`:
+    reward). With k > 1 there are `k` and, where it can be told, `pass` and `maj`: {"1": {score, low, high}, "2": …} for as many
+    answers as `pass_at_k.sizes` says. Pass@j is estimated from all k answers; Maj@j counts the votes of the first j."""
     prompts = list(islice(task.prompts("test"), problems))
-    answers = grade(task, sampler.generate(prompts, 1, sampling, SEED))
+    answers = grade(task, sampler.generate(prompts, k, sampling, SEED))
+    groups = [answers[start : start + k] for start in range(0, len(answers), k)]
     levels = sorted({p.level for p in prompts} - {""}, key=[p.level for p in prompts].index)
-    by_level = {level: [a for a in answers if a.prompt.level == level] for level in levels}
+    by_level = {level: [g for g in groups if g[0].prompt.level == level] for level in levels}
     return {
         "task": task.name,
         "split": "test",
-        **_score(answers),
-        "levels": {level: _score(some) for level, some in by_level.items()},
+        **({"k": k} if k > 1 else {}),
+        **_scores(task, groups, k),
+        "levels": {level: _scores(task, some, k) for level, some in by_level.items()},
         "sampling": asdict(sampling),
-        "examples": [_example(task, a) for some in (by_level or {"": answers}).values() for a in some[:EXAMPLES_PER_LEVEL]],
+        "examples": [_example(task, g[0]) for some in (by_level or {"": groups}).values() for g in some[:EXAMPLES_PER_LEVEL]],
     }
 
 
-def evaluate_model(model: str, task: Task, sampling: Sampling, problems: int, machine: Machine) -> dict[str, Any]:
+def evaluate_model(model: str, task: Task, sampling: Sampling, problems: int, machine: Machine, k: int = 1) -> dict[str, Any]:
     """The same for a model by its name: a transformers folder, a hub id, or a preset with its random weights."""
     from quintet.engines.embedded import EmbeddedSampler
     from quintet.engines.embedded.device import pick
@@ -50,7 +55,7 @@ def evaluate_model(model: str, task: Task, sampling: Sampling, problems: int, ma
     device = pick(machine.device)
     policy = load(model, task, machine.seed)
     policy.model.to(device)  # type: ignore[arg-type]
-    return {"model": model, **evaluate(task, EmbeddedSampler(policy, device, machine.dtype), sampling, problems)}
+    return {"model": model, **evaluate(task, EmbeddedSampler(policy, device, machine.dtype), sampling, problems, k)}
 
 
 @torch.no_grad()
@@ -69,15 +74,41 @@ def evaluate_pairs(task: Preferences, learner: Any, tokenizer: PreTrainedTokeniz
     return {"task": task.name, "split": "test", "n": number, "score": right / max(1, number), "low": low, "high": high}
 
 
+def _scores(task: Any, groups: Sequence[Sequence[Rollout]], k: int) -> dict[str, Any]:
+    """The score of some problems with k answers each."""
+    answers = [answer for group in groups for answer in group]
+    if k == 1:
+        return _score(answers)
+    if all(a.verdict is None or a.verdict.correct is None for a in answers):
+        return _of_rewards([[a.verdict.reward for a in g if a.verdict and isfinite(a.verdict.reward)] for g in groups])
+    right = [[bool(a.verdict and a.verdict.correct) for a in group] for group in groups]
+    passes = {str(j): _measured([pass_at_k(k, sum(some), j) for some in right]) for j in sizes(k)}
+    scores = {"n": len(groups), **passes["1"], "unit": "solved", "pass": passes}
+    if not hasattr(task, "answer_of"):
+        return scores
+    votes = [[task.answer_of(a.text) for a in group] for group in groups]
+    both = list(zip(votes, right, strict=True))
+    return {**scores, "maj": {str(j): _measured([maj_at_k(*problem, j) for problem in both]) for j in sizes(k)}}
+
+
+def _measured(values: Sequence[float]) -> dict[str, float]:
+    return dict(zip(("score", "low", "high"), mean_with_interval(values), strict=True))
+
+
 def _score(answers: Sequence[Rollout]) -> dict[str, Any]:
     verdicts = [a.verdict for a in answers if a.verdict is not None]
     judged = [v.correct for v in verdicts if v.correct is not None]
     if judged:
         low, high = wilson(sum(judged), len(judged))
         return {"n": len(judged), "score": fmean(judged), "low": low, "high": high, "unit": "solved"}
-    rewards = [v.reward for v in verdicts if isfinite(v.reward)]
-    low, high = of_mean(rewards)
-    return {"n": len(rewards), "score": fmean(rewards) if rewards else None, "low": low, "high": high, "unit": "reward"}
+    return _of_rewards([[v.reward] for v in verdicts if isfinite(v.reward)])
+
+
+def _of_rewards(groups: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """The mean reward; answers to one problem resemble each other, so each problem counts as one number, its mean."""
+    means = [fmean(rewards) for rewards in groups if rewards]
+    low, high = of_mean(means)
+    return {"n": len(means), "score": fmean(means) if means else None, "low": low, "high": high, "unit": "reward"}
 
 
 def _example(task: Any, answer: Rollout) -> dict[str, Any]:

@@ -139,6 +139,31 @@ def test_evaluation_prints_a_table_by_level(run_folder: Path, capsys: pytest.Cap
     assert "2 problems" in printed
 
 
+def test_evaluation_of_several_answers_is_sampled_and_printed_by_k(capsys: pytest.CaptureFixture[str]):
+    arguments = [
+        "eval",
+        "preset:1m",
+        "--task",
+        "arithmetic",
+        "--max-level",
+        "1",
+        "--problems",
+        "2",
+        "--threads",
+        "1",
+        "--k",
+        "2",
+    ]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "2 problems, 2 answers each" in printed
+    assert "Pass@2" in printed
+    assert "Maj@2" in printed
+    assert cli.main([*arguments, "--json", "--temperature", "0.5"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["k"], row["sampling"]["temperature"], list(row["pass"]), list(row["maj"])) == (2, 0.5, ["1", "2"], ["1", "2"])
+
+
 def test_rollouts_and_report_read_a_run(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert cli.main(["rollouts", str(run_folder), "--limit", "1"]) == 0
     assert "Step 2 (grpo)" in capsys.readouterr().out
@@ -170,6 +195,11 @@ def test_doctor_prints_words_or_json(capsys: pytest.CaptureFixture[str]):
         (["eval", "a", "b", "--task", "maze"], "MODEL: Name one: a run's folder"),
         (["eval", "preset:1m"], "No task was named."),
         (["eval", "preset:1m", "--task", "maze", "--problems", "0"], "--problems: It must be a whole number of at least 1"),
+        (["eval", "preset:1m", "--task", "maze", "--k", "0"], "--k: It must be a whole number of at least 1"),
+        (
+            ["eval", "preset:1m", "--task", "maze", "--k", "2", "--temperature", "0"],
+            "--temperature: At temperature=0 all answers",
+        ),
         (["rollouts"], "RUN: Name one: the folder of a run."),
         (["rollouts", "run", "--step", "two"], '--step: It must be a whole number of at least 0, not "two".'),
         (["rollouts", "run", "--stp", "2"], '--stp: There is no such flag. Did you mean "--step"?'),

@@ -97,6 +97,75 @@ def test_only_as_many_problems_as_were_asked_for_are_made():
     assert evaluate(Counting(), sampler(policy()), GREEDY, 400)["n"] == 7
 
 
+# ---- several answers a problem ---------------------------------------------------------------------------------------------
+
+
+SAID = {"p0": "7887", "p1": "9999", "p2": "5-4-"}
+TRUE = {"p0": "7", "p1": "8", "p2": "4"}
+
+
+class Told:
+    """Three problems of which it is known beforehand what four answers they get."""
+
+    name = "told"
+
+    def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
+        return (Prompt(name, text="a", level="hard" if name == "p2" else "easy") for name in list(SAID)[start:])
+
+    def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        return [Verdict(float(right), correct=right) for right in (r.text == TRUE[r.prompt.id] for r in rollouts)]
+
+    def answer_of(self, text: str) -> str | None:
+        return text if text.isdecimal() else None
+
+
+class Reciting:
+    """A sampler that answers as `Told` foresees."""
+
+    def generate(
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+    ) -> list[Rollout]:
+        return [Rollout(p, [], [], [], SAID[p.id][i], "eos", 0) for p in prompts for i in range(group_size)]
+
+    def load(self, weights: Any, version: int) -> None: ...
+
+
+def scores(cells: dict[str, dict[str, float]]) -> dict[str, float]:
+    return {k: round(cell["score"], 6) for k, cell in cells.items()}
+
+
+def test_several_answers_are_scored_by_pass_and_majority():
+    """p0: two of 7887 are right, and 7 was there first. p1: none of 9999. p2: one of 5-4-, and 5 was there first."""
+    found = evaluate(Told(), Reciting(), Sampling(), 10, k=4)
+    assert (found["k"], found["n"], found["unit"]) == (4, 3, "solved")
+    assert found["score"] == pytest.approx((2 / 4 + 0 + 1 / 4) / 3)
+    assert scores(found["pass"]) == {"1": 0.25, "2": round((5 / 6 + 0 + 1 / 2) / 3, 6), "4": round(2 / 3, 6)}
+    assert scores(found["maj"]) == {"1": round(1 / 3, 6), "2": round(1 / 3, 6), "4": round(1 / 3, 6)}
+    assert {level: (s["n"], s["pass"]["4"]["score"]) for level, s in found["levels"].items()} == {
+        "easy": (2, 0.5),
+        "hard": (1, 1),
+    }
+    assert all(cell["low"] <= cell["score"] <= cell["high"] for kind in ("pass", "maj") for cell in found[kind].values())
+    assert [e["text"] for e in found["examples"]] == ["7", "9", "5"]  # the first answer to each problem
+    assert json.loads(json.dumps(found)) == {**found, "sampling": {**found["sampling"], "stop": []}}
+
+
+def test_task_that_cannot_compare_answers_has_no_majority():
+    found = evaluate(Letter(), sampler(policy(sharpness=0.1)), Sampling(max_new_tokens=2), 9, k=3)
+    assert "maj" not in found
+    assert found["pass"]["1"]["score"] == found["score"] <= found["pass"]["3"]["score"]
+
+
+def test_answers_to_one_problem_count_as_one_where_there_are_only_rewards():
+    class Halves(Rewarded):
+        def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+            return [Verdict(nan if i == 5 else float(i)) for i, _ in enumerate(rollouts)]
+
+    found = evaluate(Halves(), sampler(policy()), Sampling(max_new_tokens=2), 3, k=2)
+    assert (found["n"], found["unit"], "pass" in found) == (3, "reward", False)
+    assert found["score"] == pytest.approx((0.5 + 2.5 + 4) / 3)
+
+
 class Longer:
     """Of each pair one answer is two characters longer; of every third the shorter one is preferred."""
 

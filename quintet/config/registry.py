@@ -85,6 +85,11 @@ ALGORITHMS: dict[str, AlgorithmEntry] = {
 TASKS: dict[str, TaskEntry] = {
     "maze": TaskEntry("quintet.tasks.maze:MazeTask", "find the way through a random maze (AlphaMaze's format)"),
     "arithmetic": TaskEntry("quintet.tasks.arithmetic:Arithmetic", "work out sums, differences and products"),
+    "maths": TaskEntry(
+        "quintet.tasks.maths:Maths",
+        "solve problems of mathematics (--data FILE, FOLDER or hub id: GSM8K, MATH, SVAMP, your own)",
+    ),
+    "cargo": TaskEntry("quintet.tasks.cargo:Cargo", "write a function in Rust, compiled and tested in a sandbox"),
     "functions": TaskEntry(
         "quintet.tasks.functions:Functions", "your prompts (--data FILE.jsonl) and your Python rewards (--reward FILE.py)"
     ),

@@ -81,15 +81,14 @@ def save_reward_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
     os.replace(beside, folder)
 
 
-def read_scalars(model: PreTrainedModel, logits_to_keep: int = 0, **inputs: Any) -> tuple[Tensor]:
-    """The number behind each of the last `logits_to_keep` tokens (0: all): [B, K], with the arguments of the policy."""
-    hidden = model.base_model(**inputs).last_hidden_state
-    return (head(model)(hidden[:, -logits_to_keep:])[..., 0].float(),)
+def hidden(model: PreTrainedModel, **inputs: Any) -> Tensor:
+    """The trunk's last hidden states, [B, T, H]: what a head on it reads."""
+    return model.base_model(**inputs, use_cache=False).last_hidden_state
 
 
 def scores(model: PreTrainedModel, tokens: Tensor, length: Tensor) -> Tensor:
     """The number behind the last token of each row: [B, 1], from rows padded on the right."""
-    (said,) = read_scalars(model, input_ids=tokens, use_cache=False)
+    said = head(model)(hidden(model, input_ids=tokens))[..., 0].float()
     return said.gather(1, length[:, None] - 1)
 
 

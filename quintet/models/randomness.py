@@ -23,8 +23,8 @@ def keys(seed: int, prompts: np.ndarray, siblings: np.ndarray) -> np.ndarray:
         return _mixed(key + (siblings.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
 
 
-def uniforms(key: np.ndarray, position: int) -> np.ndarray:
+def uniforms(key: np.ndarray, position: np.ndarray | int) -> np.ndarray:
     """A number in [0, 1) with 24 random bits (all that float32 holds) for each answer's token at `position`: [N] float32."""
     with np.errstate(over="ignore"):
-        bits = _mixed(key + np.uint64(position + 1) * _GOLDEN)
+        bits = _mixed(key + (np.asarray(position) + 1).astype(np.uint64) * _GOLDEN)
     return ((bits >> np.uint64(40)).astype(np.float64) * 2.0**-24).astype(np.float32)

@@ -106,6 +106,11 @@ class Arithmetic:
             for verdict, rollout in zip(verdicts, rollouts, strict=True)
         ]
 
+    def answer_of(self, text: str) -> str | None:
+        """The final number of an answer, for counting votes; None where it has none."""
+        found = read_answer(text)
+        return None if found is None else str(found)
+
     @property
     def judges_steps(self) -> bool:
         """Whether verdicts have rewards for single steps."""

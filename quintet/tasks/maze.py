@@ -130,6 +130,11 @@ class MazeTask:
         """One verdict for each rollout; any text whatsoever gets one."""
         return [self._verdict(rollout.prompt.truth, rollout.text) for rollout in rollouts]
 
+    def answer_of(self, text: str) -> str | None:
+        """The answer's part behind the thinking, without white space, for counting votes; None where it never gets there."""
+        answer = "".join(text.rpartition("</think>")[2].split())
+        return None if not answer or "<think>" in answer else answer
+
     def pieces(self) -> list[str]:
         """Texts that should each be one token of a tokenizer made for this task: cells, moves, newline, words of thinking.
 

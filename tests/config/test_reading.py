@@ -20,6 +20,7 @@ from quintet.settings import Machine, Run, Stage
 from quintet.tasks.maze import MazeTask
 
 ALL = ", ".join(registry.ALGORITHMS)
+NAMED = ", ".join(name for name in registry.TASKS if name not in registry.CHOOSES_TASK.values())
 RECIPE = """
 task = "maze"
 seed = 1
@@ -211,7 +212,7 @@ def test_complaint_that_a_default_brought_about_is_not_made():
 def test_what_is_missing_is_named_once():
     assert sorted(complaints("--lr", "3", "--size", "3")) == [
         f"No algorithm was named. Write quintet train NAME ({ALL}), or a recipe.",
-        "No task was named. Write --task NAME (maze, arithmetic), or --data FILE.jsonl --reward FILE.py.",
+        f"No task was named. Write --task NAME ({NAMED}), or --data FILE.jsonl --reward FILE.py.",
     ]
     assert complaints("--task", "maze", recipe="[[stage]]\nlr = 1\n") == [
         f'recipe.toml:2: This stage needs a line such as algorithm = "grpo". There are {ALL}.'
@@ -220,7 +221,7 @@ def test_what_is_missing_is_named_once():
 
 def test_nearest_algorithm_and_task_are_offered():
     assert complaints("gropo", "--task", "mase", "--group-size", "3") == [
-        '--task: There is no task "mase". Did you mean "maze"? There are maze, arithmetic, functions.',
+        f'--task: There is no task "mase". Did you mean "maze"? There are {", ".join(registry.TASKS)}.',
         f'train gropo: There is no algorithm "gropo". Did you mean "grpo"? There are {ALL}.',
     ]
     assert complaints("--task", "maze", recipe='[[stage]]\nalgorithm = "ppp"\n') == [

@@ -6,6 +6,7 @@ import pytest
 
 from quintet.config.problems import Problem, SettingsError
 from quintet.config.recipe import read_recipe
+from quintet.config.registry import TASKS
 
 
 def read(tmp_path: Path, text: str | bytes) -> list[str]:
@@ -81,7 +82,7 @@ def test_file_that_is_missing_or_no_text_is_one_sentence(tmp_path: Path):
             "recipe.toml:1: There is no setting batch_size; here it is called prompts_per_step, and it is a setting of a stage",
         ),
         ("[samplign]", 'recipe.toml:1: There is no section [samplign]. Did you mean "sampling"?'),
-        ("[xyz]", "recipe.toml:1: There is no section [xyz]. There are maze, arithmetic, functions, sampling, stage, small."),
+        ("[xyz]", f"recipe.toml:1: There is no section [xyz]. There are {', '.join(TASKS)}, sampling, stage, small."),
         ("maze = 3", "recipe.toml:1: maze is a table of settings. Write [maze] and its settings below."),
         ("[stage]", "recipe.toml:1: stage is a list, one table a stage. Write [[stage]] with double brackets."),
         ("stage = [3]", "recipe.toml:1: stage is a list, one table a stage. Write [[stage]] with double brackets."),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
@@ -91,21 +92,32 @@ def stages(draw: st.DrawFn, number: int) -> Stage:
 def runs(draw: st.DrawFn) -> Run:
     task = draw(st.sampled_from(list(TASKS)))
     given_ = draw(some(known.task(task)))
-    given_ |= {"data": "prompts.jsonl", "reward": "reward.py"} if task == "functions" else {}
+    given_ |= {"data": "prompts.jsonl" if task in ("functions", "maths") else ""} if "data" in known.task(task) else {}
+    given_ |= {"reward": "reward.py"} if task == "functions" else {}
     try:
         record = load_record(TASKS[task].record)(**given_)
     except ValueError:
         record = load_record(TASKS[task].record)()
     machine = Machine(**{"out": "run", **draw(some(known.machine()))})
     number = draw(st.integers(1, 3))
-    return Run(machine, Sampling(**draw(some(known.sampling()))), record, tuple(draw(stages(number=i)) for i in range(number)))
+    drawn = [draw(stages(number=i)) for i in range(number)]
+    return Run(machine, Sampling(**draw(some(known.sampling()))), record, tuple(_with_pairs(stage, record) for stage in drawn))
+
+
+def _with_pairs(stage: Stage, task: Any) -> Stage:
+    """The stage, with pairs to learn from where the task has none of its own."""
+    if stage.algorithm.needs.source != "preferences" or hasattr(task, "preferences"):
+        return stage
+    return replace(stage, algorithm=replace(stage.algorithm, pairs="sampled"))
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    rows = (f'{{"prompt": "{i}", "completion": "x", "chosen": "x", "rejected": "y"}}\n' for i in range(9))
-    Path("prompts.jsonl").write_text("".join(rows))
+    row = {"completion": "x", "chosen": "x", "rejected": "y", "answer": "1", "solution": "1"}
+    Path("prompts.jsonl").write_text(
+        "".join(f"{json.dumps({'prompt': str(i), 'question': str(i), **row})}\n" for i in range(9))
+    )
     Path("reward.py").write_text("def reward(completions, **kwargs): return [0.0] * len(completions)\n")
     return tmp_path
 

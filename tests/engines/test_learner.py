@@ -22,6 +22,7 @@ from quintet.algorithms.supervised import RFT, SFT
 from quintet.algorithms.trpo import TRPO
 from quintet.config import registry
 from quintet.data import Batch, Needs, Outputs, Sampling
+from quintet.engines.embedded import forward
 from quintet.engines.embedded.learner import EmbeddedLearner
 from quintet.equations.reduce import token_weights
 from quintet.train import train
@@ -280,21 +281,31 @@ def test_clipping_shows_in_the_metrics_once_the_policy_has_moved():
 # ---- whose tokens are learned from -------------------------------------------------------------------------------------------
 
 
-def caught_logits(of: EmbeddedLearner) -> list[Tensor]:
-    caught: list[Tensor] = []
+@pytest.fixture
+def readings(monkeypatch):
+    """What the heads were given in each pass (of a policy or a critic, a row for each token spoken of; of a reward model, for
+    each answer), with a gradient once there is one; and which tokens those are."""
+    caught: list[tuple[Tensor, list[int]]] = []
+    read = forward._read
 
-    def catch(module: torch.nn.Module, inputs: Any, logits: Tensor) -> None:
-        logits.retain_grad()
-        caught.append(logits)
+    def catch(model: Any, packed: Any, places: Tensor) -> Tensor:
+        said = read(model, packed, places)
+        if said.requires_grad:
+            said.retain_grad()
+            caught.append((said, packed.column.tolist()))
+        return said
 
-    of.model.get_output_embeddings().register_forward_hook(catch)  # type: ignore[operator]
+    monkeypatch.setattr(forward, "_read", catch)
     return caught
 
 
+def pulled(said: Tensor) -> list[bool]:
+    assert said.grad is not None
+    return (said.grad.abs().sum(-1) > 0).tolist()
+
+
 @every_algorithm
-def test_only_chosen_tokens_get_a_gradient_of_their_own(algorithm):
-    """Of the columns that the policy's output layer, the critic or the head speaks of; a reward model speaks once a row, at its
-    last token. Two prompts in one group, so that each row is read whole: ?cDEf and !ab with three columns of padding."""
+def test_only_chosen_tokens_get_a_gradient_of_their_own(algorithm, readings):
     of: Any = learner(policy())
     moved_reference(of)
     of.prepare(algorithm.needs)
@@ -303,48 +314,31 @@ def test_only_chosen_tokens_get_a_gradient_of_their_own(algorithm):
         batch_of([("?", "cDEf"), ("!", "ab")], [1, 0.5], groups=[0, 0], extra=3), ((0, 4, 1.0), (1, 2, 0.0)), cut=5
     )
     batch = prepared(algorithm, of, rows)
-    caught: list[Tensor] = []
-
-    def catch(module: Any, inputs: Any, said: Tensor) -> None:
-        said.retain_grad()
-        caught.append(said)
-
-    layers = [of.score.score] if of.score else [of.model.get_output_embeddings(), of.head, of.critic and of.critic.score]
-    for layer in filter(None, layers):
-        layer.register_forward_hook(catch)
     of.gradient(algorithm.loss, batch)
-    chosen = torch.tensor([[0, 1, 0, 0, 1], [0, 1, 1, 0, 0]]) == 1
-    last = torch.tensor([[0, 0, 0, 0, 1], [0, 0, 1, 0, 0]]) == 1
-    assert len(caught) == len(list(filter(None, layers)))
-    for said in caught:
-        assert said.grad is not None
-        pulled = said.grad.abs().sum(-1) > 0
-        allowed = (last if of.score else chosen)[:, -pulled.shape[1] :]
-        assert pulled.any()
-        assert not (pulled & ~allowed).any()
+    chosen = batch.action[:, :5].flatten().tolist()  # the rest is padding, which a pass leaves out
+    assert len(readings) == (2 if of.critic else 1)
+    for said, columns in readings:
+        if of.score:
+            assert said.shape[0] == 2
+            continue
+        assert any(pulled(said))
+        assert all(chosen[c] for c, reached in zip(columns, pulled(said), strict=True) if reached)
 
 
-def test_prompts_and_tools_outputs_get_no_gradient_of_their_own():
+def test_prompts_and_tools_outputs_get_no_gradient_of_their_own(readings):
     of = learner(policy())
-    caught = caught_logits(of)
     of.gradient(SFT().loss, prepared(SFT(), of, batch_of([("ab?", "cDEf")])))
-    (logits,) = caught
-    assert logits.grad is not None
-    pulled = logits.grad[0, -4:].abs().sum(-1) > 0  # the last four columns speak about c, d, e, f
-    assert pulled.tolist() == [True, False, False, True]
-    assert not logits.grad[0, :-4].any()
+    ((said, columns),) = readings
+    assert columns == [3, 4, 5, 6]  # c, D, E and f
+    assert pulled(said) == [True, False, False, True]
 
 
-def test_prompts_and_tools_outputs_get_no_gradient_of_their_own_where_siblings_share_their_prompt():
+def test_prompts_and_tools_outputs_get_no_gradient_of_their_own_where_siblings_share_their_prompt(readings):
     of = learner(policy())
-    caught = caught_logits(of)
     of.gradient(SFT().loss, prepared(SFT(), of, batch_of([("ab?", "cDEf"), ("ab?", "cd")])))
-    opening, rest = caught
-    assert opening.grad is not None
-    assert rest.grad is not None
-    assert opening.shape[:2] == (1, 1)  # the prompt is read once, and only its last token says something
-    assert opening.grad.any()
-    assert (rest.grad.abs().sum(-1) > 0).tolist() == [[False, False, True], [True, False, False]]
+    ((said, columns),) = readings
+    assert columns == [3, 4, 5, 6, 7 + 3, 7 + 4]
+    assert pulled(said) == [True, False, False, True, True, True]
 
 
 @pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS.values() if not a.needs.score])  # a score reads the whole answer

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from quintet.data import Needs, Prompt, Rollout, Sampling, Verdict
+from quintet.engines.embedded.answers import stops_in
 from quintet.sources import collate
 from tests.tiny import (
     ARCHITECTURES,
@@ -199,7 +200,7 @@ def test_stop_string_in_the_prompt_stops_nothing():
 
 
 def test_stop_string_of_many_bytes_is_found():
-    from quintet.models.load import Policy, from_nothing, tokenizer_for
+    from quintet.models.load import from_nothing, tokenizer_for
 
     class Greek:
         name = "greek"
@@ -210,8 +211,10 @@ def test_stop_string_of_many_bytes_is_found():
     made = from_nothing("1m", tokenizer_for(Greek()), 0)
     ids = made.tokenizer.encode("aπσa")
     assert len(ids) == 6
-    assert not sampler(Policy(made.model, made.tokenizer))._stopped(ids[:4], ("πσ",))
-    assert sampler(Policy(made.model, made.tokenizer))._stopped(ids[:5], ("πσ",))
+    stopped = stops_in(made.tokenizer, ("πσ",))
+    assert stopped is not None
+    assert not stopped(ids[:4])
+    assert stopped(ids[:5])
 
 
 def test_answers_that_end_early_leave_the_others_as_they_were():

@@ -134,14 +134,3 @@ def test_head_on_the_policys_own_trunk_reads_what_its_output_layer_reads(kind):
     assert torch.allclose(head(hidden)[..., 0], logits[..., 5], atol=1e-5)
     of(input_ids=batch.tokens)
     assert len(seen) == 1  # the hook is gone
-
-
-def test_last_numbers_are_the_same_as_among_all():
-    made = heads.scalar_model(policy().model)
-    torch.nn.init.normal_(heads.head(made).weight)
-    batch = batch_of([("?", "abc"), ("!", "bcd")])
-    (every,) = heads.read_scalars(made, input_ids=batch.tokens)
-    (last,) = heads.read_scalars(made, 2, input_ids=batch.tokens)
-    assert every.shape == (2, 4)
-    assert torch.allclose(last, every[:, 2:], atol=1e-6)
-    assert every.std() > 1e-3

@@ -206,6 +206,11 @@ def test_answer_is_the_integer_after_the_last_equals_sign(text, number):
     assert read_answer(text) == number
 
 
+def test_votes_are_counted_by_the_final_number():
+    assert ALL.answer_of("47+38=085") == ALL.answer_of("+85") == "85"
+    assert ALL.answer_of("85 apples") is None
+
+
 def test_verdict_is_one_for_the_right_number_and_knows_unreadable_answers():
     assert grade("85") == Verdict(1.0, {"solved": 1.0}, correct=True, parsed=True)
     assert grade("84") == Verdict(0.0, {"solved": 0.0}, correct=False, parsed=True)

@@ -218,6 +218,13 @@ def test_alphamaze_reward_is_the_sum_of_its_parts():
     assert (detour.reward, detour.correct) == (0.5, True)
 
 
+def test_votes_are_counted_by_the_moves_behind_the_thinking():
+    task = MazeTask()
+    assert task.answer_of(RIGHT) == task.answer_of(f"<think>up?</think>\n{RIGHT[:9]} {RIGHT[9:]}\n") == RIGHT
+    assert task.answer_of("<think><|up|>") is None
+    assert task.answer_of("<think>up</think> ") is None
+
+
 def test_verdicts_come_in_the_order_of_the_answers():
     verdicts = MazeTask().grade([answered(text) for text in (RIGHT, "", "<|up|>", RIGHT)])
     assert [verdict.correct for verdict in verdicts] == [True, False, False, True]

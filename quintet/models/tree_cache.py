@@ -1,0 +1,172 @@
+"""Keys and values while answers are written: of each prompt once, of each answer its own, in memory that is allocated once.
+
+Answers in flight are the first `live` rows. One that ends leaves its row to the last, so that nothing is computed for it any
+more; a prompt whose answers have all ended likewise leaves its block to the last prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from quintet.models.tree import Tree
+
+STRIDE = 64
+"""Places for tokens are added so many at a time, and at least by half."""
+
+
+@dataclass
+class _Layer:
+    """Keys and values: of prompts [blocks, heads, W, d], of answers [rows, heads, C, d]."""
+
+    prompt_keys: Tensor
+    prompt_values: Tensor
+    keys: Tensor
+    values: Tensor
+
+
+class TreeCache:
+    """Room for the answers of `rows` rows and the prompts of `blocks` blocks, `siblings` answers at most to a prompt."""
+
+    def __init__(self, rows: int, blocks: int, siblings: int, device: torch.device) -> None:
+        self.rows, self.blocks, self.siblings = rows, blocks, siblings
+        self.layers: dict[int, _Layer] = {}
+        self.live = self.prompts = 0
+        self.place = torch.zeros(rows, dtype=torch.int64, device=device)
+        """[rows]: block · siblings + place among the siblings."""
+        self.used = torch.zeros(rows, dtype=torch.int64, device=device)
+        """[rows]: tokens of the answer that are here, or will be once all layers have seen this step's."""
+        self.prompt_length = torch.zeros(blocks, dtype=torch.int64, device=device)
+        self._hidden: dict[int, Tensor] = {}
+        self._span = self._width = 0
+        self._dense = False
+
+    # ---- coming, moving, leaving -----------------------------------------------------------------------------------------
+
+    def admit(self, tree: Tree) -> None:
+        """Prompts (the roots of `tree`, which have no continuations) with all their siblings: the next pass brings them."""
+        new = len(tree.lengths)
+        assert self.prompts + new <= self.blocks
+        assert self.live + new * self.siblings <= self.rows
+        device = self.place.device
+        self.prompt_length[self.prompts : self.prompts + new] = torch.tensor(tree.lengths, device=device)
+        rows = slice(self.live, self.live + new * self.siblings)
+        self.place[rows] = torch.arange(self.prompts * self.siblings, (self.prompts + new) * self.siblings, device=device)
+        self.used[rows] = 0
+        for layer in self.layers.values():
+            layer.values[rows] = 0  # what an earlier answer left here is masked, but 0 · NaN would be NaN
+        self.prompts += new
+        self.live = rows.stop
+
+    def leave(self, going: Tensor, gone: Tensor) -> None:
+        """Keep the rows [live] bool that are going on, and drop the prompts [prompts] bool that are gone."""
+        holes, fillers = _moves(going)
+        for layer in self.layers.values():
+            for x in (layer.keys, layer.values):
+                x[holes, :, : self._span] = x[fillers, :, : self._span]
+        for x in (self.place, self.used):
+            x[holes] = x[fillers]
+        self.live = int(going.sum())
+        holes, fillers = _moves(~gone)
+        for layer in self.layers.values():
+            for x in (layer.prompt_keys, layer.prompt_values):
+                x[holes] = x[fillers]
+        self.prompt_length[holes] = self.prompt_length[fillers]
+        for hole, filler in zip(holes.tolist(), fillers.tolist(), strict=True):
+            block, place = self.place // self.siblings, self.place % self.siblings
+            self.place = torch.where(block == filler, hole * self.siblings + place, self.place)
+        self.prompts = int((~gone).sum())
+
+    # ---- passes ----------------------------------------------------------------------------------------------------------
+
+    def keep(self, number: int, key: Tensor, value: Tensor, tree: Tree) -> None:
+        """In a layer's pass over the admitted prompts: their keys and values, [1, heads, N, d]."""
+        heads = key.shape[1]
+        longest = max(tree.lengths)
+        if number not in self.layers:
+            made = [torch.zeros(n, heads, 0, x.shape[3]).to(x) for n in (self.blocks, self.rows) for x in (key, value)]
+            self.layers[number] = _Layer(*made)
+        layer = self.layers[number]
+        layer.prompt_keys, layer.prompt_values = (_widened(x, longest) for x in (layer.prompt_keys, layer.prompt_values))
+        first = self.prompts - len(tree.lengths)
+        for i, (start, length) in enumerate(zip(tree.starts, tree.lengths, strict=False)):
+            for kept, new in ((layer.prompt_keys, key), (layer.prompt_values, value)):
+                kept[first + i, :, :length] = new[0, :, start : start + length]
+                kept[first + i, :, length:] = 0
+
+    def begin(self) -> Tensor:
+        """Before a pass over one more token of each live answer: their positions, [1, live]."""
+        used = self.used[: self.live]
+        blocks = self.place[: self.live] // self.siblings
+        positions = self.prompt_length[blocks] + used
+        self._span = int(used.max()) + 1
+        self._width = int(self.prompt_length[: self.prompts].max())
+        self._dense = self.live == self.prompts * self.siblings and bool(
+            (self.place[: self.live] == torch.arange(self.live, device=used.device)).all()
+        )
+        for layer in self.layers.values():
+            layer.keys, layer.values = (_widened(x, self._span) for x in (layer.keys, layer.values))
+        self._positions, self._hidden = positions, {}
+        self.used[: self.live] += 1
+        return positions[None]
+
+    def _mask(self, window: int) -> Tensor:
+        """[live, 1, 1, W + C] bool: what each answer's newest token must not see."""
+        if window not in self._hidden:
+            positions = self._positions[:, None]
+            device = positions.device
+            length = self.prompt_length[self.place[: self.live] // self.siblings][:, None]
+            prompt = torch.arange(self._width, device=device)[None]
+            own = torch.arange(self._span, device=device)[None] + length
+            hidden = torch.cat([prompt >= length, own > positions], 1)
+            if window:
+                hidden |= torch.cat([positions - prompt >= window, positions - own >= window], 1)
+            self._hidden[window] = hidden[:, None, None]
+        return self._hidden[window]
+
+    def attend(
+        self, number: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int, softcap: float | None
+    ) -> Tensor:
+        """In a layer's pass over one token of each live answer: [1, live, heads, d] from [1, heads, live, d]."""
+        layer, live, heads = self.layers[number], self.live, key.shape[1]
+        rows, newest = torch.arange(live, device=key.device), self.used[:live] - 1
+        layer.keys[rows, :, newest] = key[0].transpose(0, 1)
+        layer.values[rows, :, newest] = value[0].transpose(0, 1)
+        queries = query[0].transpose(0, 1).unflatten(1, (heads, -1))  # [live, key heads, repeats, d]
+        own_keys, own_values = (x[:live, :, : self._span] for x in (layer.keys, layer.values))
+        keys, values = (x[: self.prompts, :, : self._width] for x in (layer.prompt_keys, layer.prompt_values))
+        scores = torch.cat([self._by_prompt(queries, keys.transpose(2, 3)), queries @ own_keys.transpose(2, 3)], 3)
+        scores = scores * (scale if scale is not None else query.shape[3] ** -0.5)
+        if softcap:
+            scores = softcap * torch.tanh(scores / softcap)
+        shares = scores.masked_fill_(self._mask(window), -torch.inf).float().softmax(-1).to(value.dtype)
+        out = self._by_prompt(shares[..., : self._width], values) + shares[..., self._width :] @ own_values
+        return out.flatten(1, 2)[None]
+
+    def _by_prompt(self, x: Tensor, of_prompt: Tensor) -> Tensor:
+        """[live, heads, repeats, n] from x [live, heads, repeats, m] and each one's prompt's [heads, m, n]: siblings together,
+        so that their prompt is read once."""
+        every = x
+        if not self._dense:
+            every = x.new_zeros(self.prompts * self.siblings, *x.shape[1:]).index_copy_(0, self.place[: self.live], x)
+        blocks = every.unflatten(0, (self.prompts, self.siblings)).transpose(1, 2)  # [P, heads, siblings, repeats, m]
+        found = (blocks.flatten(2, 3) @ of_prompt).unflatten(2, (self.siblings, -1)).transpose(1, 2).flatten(0, 1)
+        return found if self._dense else found.index_select(0, self.place[: self.live])
+
+
+def _moves(kept: Tensor) -> tuple[Tensor, Tensor]:
+    """Which places are to be filled, and from which: those that are kept shall be the first."""
+    count = int(kept.sum())
+    holes = (~kept[:count]).nonzero()[:, 0]
+    return holes, kept[count:].nonzero()[:, 0] + count
+
+
+def _widened(x: Tensor, places: int) -> Tensor:
+    """With room for so many tokens in dimension 2."""
+    there = x.shape[2]
+    if there >= places:
+        return x
+    more = max(places - there, there // 2)
+    return nn.functional.pad(x, (0, 0, 0, -(-more // STRIDE) * STRIDE))
