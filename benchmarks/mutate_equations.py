@@ -80,7 +80,7 @@ EXPLAINED: dict[tuple[str, str, str], str] = {
         "reduce",
         "self._largest[name] = max(self._largest.get(name, 0.0), float(torch.where(mask, x, 0.0).max()))",
         "0.0 → -1",
-    ): "only where every entry counts and all are negative; the learner gives it absolute values",
+    ): "of the second 0: entries left out count as -1, and the largest is 0 at least whatever they count",
 }
 """Mutants that no test can kill: (module, source line, change), and why."""
 

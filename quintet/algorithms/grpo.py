@@ -86,6 +86,7 @@ class GRPO:
 
     @property
     def needs(self) -> Needs:
+        """`old_logp` where a batch is visited twice or the KL is in the reward; a reference where there is a KL."""
         priced = self.beta > 0 and self.kl_in == "reward"
         return Needs(
             old=priced or not self.update.visits_once,
