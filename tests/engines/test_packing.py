@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -49,7 +51,7 @@ def test_rows_of_another_group_or_prompt_do_not_share():
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(temperature=0.7, top_k=5)])
 def test_packed_and_plain_passes_say_the_same(monkeypatch, kind, sampling):
-    of, batch = policy(kind).model, the_batch()
+    of, batch = policy(kind).model.eval(), the_batch()
     head, critic = heads.value_head(of), heads.scalar_model(of)
     for layer in (head, heads.head(critic)):
         torch.nn.init.normal_(layer.weight)
@@ -76,8 +78,6 @@ def test_model_that_does_not_fit_is_sampled_and_learned_from_the_plain_way():
     sampling = Sampling(max_new_tokens=6)
     prompts = [Prompt("a", text="ab?"), Prompt("b", text="h")]
     rollouts = sampler(of).generate(prompts, 3, sampling, seed=1)
-    from dataclasses import replace
-
     batch = collate([replace(r, verdict=Verdict(1.0)) for r in rollouts], [0, 0, 0, 1, 1, 1])
     seen = learner(of, sampling).annotate(batch, Needs(old=True))
     assert torch.allclose(seen.old_logp[seen.action], seen.behaviour_logp[seen.action], atol=1e-5)

@@ -10,6 +10,8 @@ import torch
 
 from quintet.data import Needs, Prompt, Rollout, Sampling, Verdict
 from quintet.engines.embedded.answers import stops_in
+from quintet.models.tree import Tree
+from quintet.models.tree_cache import TreeCache
 from quintet.sources import collate
 from tests.tiny import (
     ARCHITECTURES,
@@ -233,6 +235,27 @@ def test_answers_that_end_early_leave_the_others_as_they_were():
         assert END not in r.text
 
 
+def test_rows_that_become_free_are_filled_by_the_next_prompts(monkeypatch):
+    """Continuous batching: no answer waits for the longest one, and who is let in late is written as if alone."""
+    logits = torch.zeros(16, 16)
+    logits[:, token(END)] = 1.5
+    of, late = bigram(logits), 0
+    admit = TreeCache.admit
+
+    def counted(cache: TreeCache, tree: Tree) -> None:
+        nonlocal late
+        late += cache.live > 0
+        admit(cache, tree)
+
+    monkeypatch.setattr(TreeCache, "admit", counted)
+    prompts, sampling = PROMPTS * 5, Sampling(max_new_tokens=30)
+    found = sampler(of, rows=8).generate(prompts, 4, sampling, seed=2)
+    assert late >= 5
+    late = 0
+    assert contents(found) == contents(sampler(of, rows=1024).generate(prompts, 4, sampling, seed=2))
+    assert late == 0
+
+
 # ---- prompts, weights, broken rows -----------------------------------------------------------------------------------------
 
 
@@ -266,3 +289,15 @@ def test_one_row_that_is_not_finite_leaves_the_others_as_they_were():
     clean = [i for i in range(4) if "\n" not in before[i].text]
     assert contents([found[i] for i in clean]) == contents([before[i] for i in clean])
     assert clean
+
+
+def test_a_broken_row_leaves_nothing_behind_for_the_next():
+    """Rows of the cache are used again: what was NaN in one may not reach who comes after."""
+    of = policy()
+    before = sampler(of).generate(PROMPTS[:1], 1, LONG, seed=0)
+    assert "\n" not in before[0].text
+    with torch.no_grad():
+        of.model.get_input_embeddings().weight[VOCABULARY.index("\n")] = float("nan")  # type: ignore[union-attr]
+    found = sampler(of, rows=1).generate([Prompt("bad", text="a\n"), PROMPTS[0]], 1, LONG, seed=0, first=-1)
+    assert not np.isfinite(found[0].behaviour_logp).all()
+    assert contents(found[1:]) == contents(before)

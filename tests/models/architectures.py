@@ -22,10 +22,10 @@ _SHAPE: dict[str, Any] = {
     "eos_token_id": 1,
     "bos_token_id": 2,
 }
-_HEADS = {"head_dim": 8}
+_HEADS: dict[str, Any] = {"head_dim": 8}
 _GPT2: dict[str, Any] = {"vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256}
 _GPT2 |= {"bos_token_id": 2, "eos_token_id": 1}
-_NEOX = {k: v for k, v in _SHAPE.items() if k != "num_key_value_heads"}
+_NEOX: dict[str, Any] = {k: v for k, v in _SHAPE.items() if k != "num_key_value_heads"}
 
 MADE: dict[str, Callable[[], PreTrainedModel]] = {
     "llama": lambda: t.LlamaForCausalLM(t.LlamaConfig(**_SHAPE)),
