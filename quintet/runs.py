@@ -28,6 +28,7 @@ from quintet.evaluate import evaluate, evaluate_pairs
 from quintet.judge import Judge, Judged
 from quintet.models.heads import save_reward_model
 from quintet.models.load import Policy, load
+from quintet.models.tree_attention import misfit
 from quintet.observe import metrics
 from quintet.observe.console import Console
 from quintet.observe.diagnosis import diagnose
@@ -118,6 +119,11 @@ class _Session:
             self.policy = load(str(place / "model") if place else self.run.machine.model, self.run.task, self.run.machine.seed)
             self.policy.model.to(self.device)  # type: ignore[arg-type]
             self.sampler = EmbeddedSampler(self.policy, self.device, self.run.machine.dtype)
+            if reason := misfit(self.policy.model):
+                name = type(self.policy.model).__name__
+                self.console.say(
+                    f"{name} takes the plain way, slower and in more memory: tree attention does not fit it ({reason})."
+                )
             if place:
                 self.position = Position(**checkpoints.read(place))
             self.journal.rewind(self.position.lengths)

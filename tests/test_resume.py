@@ -170,9 +170,9 @@ def kill_between_files_of_a_checkpoint() -> None:
 
 
 def kill_in_sampling() -> None:
-    from quintet.engines.embedded import EmbeddedSampler
+    from quintet.engines.embedded.decoder import Decoder
 
-    _kill_in(EmbeddedSampler, "_forward", call=40)
+    _kill_in(Decoder, "_write", call=40)
 
 
 def kill_in_optimiser_step() -> None:

@@ -10,6 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+from quintet.models.load import tokenizer_for
+from quintet.tasks.maze import MazeTask
+from tests.models.architectures import with_sinks
+
 RECIPE = """
 model = "preset:1m"
 threads = 1
@@ -68,6 +72,18 @@ def test_finished_run_leaves_a_folder_that_plain_transformers_reads(tmp_path: Pa
         "checkpoints", "environment.json", "evaluations.jsonl", "metrics.jsonl", "model", "report.html", "rollouts.jsonl",
         "settings.toml",
     }  # fmt: skip
+
+
+def test_model_that_tree_attention_does_not_fit_trains_the_plain_way_and_a_line_says_so(tmp_path: Path):
+    model, tokens = with_sinks(), tokenizer_for(MazeTask(size=3))
+    model.resize_token_embeddings(len(tokens))
+    model.save_pretrained(tmp_path / "gpt-oss")
+    tokens.save_pretrained(tmp_path / "gpt-oss")
+    path = Path(recipe(tmp_path, steps=1))
+    done = train("--recipe", str(path), "--model", str(tmp_path / "gpt-oss"))
+    assert done.returncode == 0, done.stderr
+    assert "GptOssForCausalLM takes the plain way, slower and in more memory" in done.stdout
+    assert "attention sinks" in done.stdout
 
 
 def test_second_stage_goes_on_behind_the_prompts_of_the_first(tmp_path: Path):
