@@ -27,18 +27,19 @@ class DamagedCheckpoint(ValueError):
 
 
 def save(folder: Path, step: int, policy: Policy, state: dict[str, Any]) -> Path:
-    """Write `checkpoints/step-000123` with the model (a transformers folder) and `state` (tensors and plain values)."""
+    """Write `checkpoints/step-000123`: the model (a transformers folder, or adapters alone) and `state` (tensors and plain
+    values)."""
     place = folder / "checkpoints" / f"step-{step:06d}"
     beside = place.with_name(f".{place.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        policy.save(beside / "model")
+        policy.keep(beside)
         torch.save({**state, "random": _random_state()}, beside / "state.pt")
     except (RuntimeError, SafetensorError) as error:  # how torch and safetensors say that the disk is full
         raise OSError(errno.EIO, f"{error} (is the disk full?)", str(beside)) from error
     (beside / "manifest.json").write_text(json.dumps({str(p.relative_to(beside)): _digest(p) for p in _files(beside)}))
-    for path in [*_files(beside), beside / "model", beside]:
+    for path in [*beside.rglob("*"), beside]:
         _to_disk(path)
     if place.exists():  # the same step again, after a resume: the old one is as good, but only one can have the name
         shutil.rmtree(place)

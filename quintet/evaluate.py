@@ -55,7 +55,7 @@ def evaluate_model(model: str, task: Task, sampling: Sampling, problems: int, ma
     device = pick(machine.device)
     policy = load(model, task, machine.seed)
     policy.model.to(device)  # type: ignore[arg-type]
-    return {"model": model, **evaluate(task, EmbeddedSampler(policy, device, machine.dtype), sampling, problems, k)}
+    return {"model": model, **evaluate(task, EmbeddedSampler(policy, device, machine.sampled_in), sampling, problems, k)}
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """One run from its settings to its folder: stages, evaluations, checkpoints; begun, interrupted, killed and resumed.
 
 A run's folder: settings.toml (resolved), environment.json, metrics.jsonl, rollouts.jsonl, evaluations.jsonl, checkpoints/,
-model/ (a transformers folder) and report.html; for each stage that trains a reward model,
-a transformers folder of the stage's name.
+model/ (a transformers folder) and report.html; with adapters adapter/, them alone; for each stage that trains a reward model, a
+transformers folder of the stage's name.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from quintet.engines.embedded.device import pick
 from quintet.environment import describe, usable_cores
 from quintet.evaluate import evaluate, evaluate_pairs
 from quintet.judge import Judge, Judged
+from quintet.models import lora
 from quintet.models.heads import save_reward_model
 from quintet.models.load import Policy, load
 from quintet.models.tree_attention import misfit
@@ -116,9 +117,9 @@ class _Session:
         """From the checkpoint at `place`, or from the start, to the end; the run's summary."""
         began = time.monotonic()
         with self.console, _disk(self.folder), _Interrupt() as interrupt:
-            self.policy = load(str(place / "model") if place else self.run.machine.model, self.run.task, self.run.machine.seed)
+            self.policy = self._policy(place)
             self.policy.model.to(self.device)  # type: ignore[arg-type]
-            self.sampler = EmbeddedSampler(self.policy, self.device, self.run.machine.dtype)
+            self.sampler = EmbeddedSampler(self.policy, self.device, self.run.machine.sampled_in)
             if reason := misfit(self.policy.model):
                 name = type(self.policy.model).__name__
                 self.console.say(
@@ -135,6 +136,8 @@ class _Session:
             for stage in self.run.stages[self.position.stage :]:
                 self._stage(stage, interrupt)
             self.policy.save(self.folder / "model")
+            if self.run.machine.lora_rank:
+                lora.save(self.policy.model, self.run.machine.model, self.folder / "adapter")
             return self._summary(time.monotonic() - began)
 
     def _stage(self, stage: Stage, interrupt: _Interrupt) -> None:
@@ -188,6 +191,16 @@ class _Session:
     def _how_to_resume(self) -> str:
         return f"go on with: quintet train --resume {self.folder}"
 
+    def _policy(self, place: Path | None) -> Policy:
+        machine = self.run.machine
+        if not machine.lora_rank:
+            return load(str(place / "model") if place else machine.model, self.run.task, machine.seed)
+        policy = load(machine.model, self.run.task, machine.seed)
+        lora.add(policy.model, machine.lora_rank, machine.lora_alpha or 2 * machine.lora_rank, machine.seed)
+        if place:
+            lora.restore(policy.model, place / "adapter")
+        return policy
+
     # ---- its parts -------------------------------------------------------------------------------------------------
 
     def _learner(self, stage: Stage) -> EmbeddedLearner:
@@ -222,9 +235,7 @@ class _Session:
         """The policy's own; or one that goes on drawing from what the policy was when the stage began."""
         if not stage.algorithm.needs.frozen_sampler:
             return self.sampler
-        assert learner.reference is not None
-        frozen = Policy(learner.reference, self.policy.tokenizer)
-        return EmbeddedSampler(frozen, self.device, self.run.machine.dtype)
+        return EmbeddedSampler(self.policy, self.device, self.run.machine.sampled_in, frozen=learner.reference)
 
     def _judged(self, stage: Stage) -> Task:
         """The task, with its reward model beside it if the stage has one."""

@@ -56,12 +56,21 @@ class Machine:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """auto takes cuda, then mps, then cpu."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the forward and backward passes; the master weights are always float32. On a CPU bfloat16 is usually slower
-    for small models, sampling above all."""
+    """Arithmetic of the forward and backward passes; the master weights are always float32. bfloat16 is faster on GPUs
+    and on CPUs that have instructions for it."""
+    sampling_dtype: Literal["same", "bfloat16"] = "same"
+    """Arithmetic of sampling. bfloat16 beside dtype=float32 writes answers faster, from a slightly different distribution: the
+    algorithm then corrects for the difference (`correction`), and the metric `logp_gap` says how large it is."""
     threads: Whole = 0
     """Threads for tensor operations on the CPU; 0 takes all cores this process may use."""
     micro_batch: Whole = 0
     """Answers in one forward and backward pass; it trades time for memory and changes nothing else. 0 takes the whole batch."""
+    lora_rank: Whole = 0
+    """Rank of low-rank adapters on every linear layer (arXiv:2106.09685), which alone are trained then: far less memory for
+    gradients and optimiser, and a reference that costs nothing. 0 trains the whole model. Needs the extra `lora`."""
+    lora_alpha: NonNegative = 0.0
+    """Adapters count lora_alpha / lora_rank; 0 takes twice the rank. They have no dropout: the policy that learns must be
+    the one that sampled."""
     out: str = ""
     """The run's folder; empty names it after the task, the algorithms and the time, under runs/."""
     checkpoint_every: Whole = 50
@@ -72,6 +81,11 @@ class Machine:
     """Temperature of evaluation; 0 takes the likeliest token."""
     eval_every: Whole = 0
     """Steps between evaluations on the way; 0 evaluates at the start and after each stage."""
+
+    @property
+    def sampled_in(self) -> str:
+        """The arithmetic of sampling."""
+        return self.dtype if self.sampling_dtype == "same" else self.sampling_dtype
 
 
 @dataclass(frozen=True)

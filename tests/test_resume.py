@@ -261,11 +261,11 @@ def test_run_killed_after_each_of_its_checkpoints_ends_with_the_same_bits(tmp_pa
     assert results(tmp_path / "run") == undisturbed
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_every_algorithm_that_is_killed_ends_with_the_same_bits(tmp_path: Path, algorithm: str):
+@pytest.mark.parametrize(("algorithm", "machine"), [*((name, "") for name in ALGORITHMS), ("dpo", "lora_rank = 2")])
+def test_every_algorithm_that_is_killed_ends_with_the_same_bits(tmp_path: Path, algorithm: str, machine: str):
     """Killed in its second and in its third step, just before the optimiser's or natural step, and at a random moment."""
     settings, then = ALGORITHMS[algorithm]
-    text = HEAD + STAGE.format(algorithm=algorithm, settings=settings) + then
+    text = machine + HEAD + STAGE.format(algorithm=algorithm, settings=settings) + then
     rows = [{"prompt": f"{i} and {i * i}: ", "chosen": f"{i}", "rejected": "and"} for i in range(60)]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "reward.py").write_text(REWARD)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ PRESET = "preset:"
 
 
 def of_machine(machine: Machine) -> Iterator[str]:
-    """The model and the device are there."""
+    """The model and the device are there, and what the settings need is installed."""
     yield from of_model(machine.model)
     yield from of_device(machine.device)
+    if machine.lora_rank and find_spec("peft") is None:
+        yield f"lora_rank={machine.lora_rank} needs peft, which isn't installed: pip install 'quintet[lora]'."
 
 
 def of_model(model: str) -> Iterator[str]:

@@ -51,6 +51,8 @@ class Resolver:
             self.complaints(checks.of_new_folder(Path(machine.out)), self.draft.machine)
         self.complaints(checks.of_sampling(sampling, any(s.samples for s in stages)), self.draft.sampling, "[sampling]")
         sections = dict(zip(stage_names(self.draft.stages), self.draft.stages, strict=True))
+        if machine.sampled_in != machine.dtype:
+            stages = [self.corrected(stage, sections[stage.name]) for stage in stages]
         for stage in stages:
             self.complaints(checks.of_reward_model(stage, stages), sections[stage.name])
         if task is not None:
@@ -85,6 +87,19 @@ class Resolver:
 
     def sampling(self) -> Sampling:
         return Sampling(**self.values(self.draft.sampling, known.sampling(), "sampling"))
+
+    def corrected(self, stage: Stage, section: Section) -> Stage:
+        """The stage with a correction for answers from another distribution than the one that learns, unless somebody chose."""
+        if not stage.samples or "correction" in section:
+            return stage
+        if not hasattr(stage.algorithm, "correction"):
+            what = (
+                "sampling_dtype=bfloat16 draws answers from a slightly different distribution, for which "
+                f"{stage.name} can't correct. Leave it out, set dtype=bfloat16 for both, or choose grpo, which can."
+            )
+            self.complaints([what], self.draft.machine)
+            return stage
+        return replace(stage, algorithm=replace(stage.algorithm, correction="token"))
 
     def longest_answer(self, sampling: Sampling, task: Any) -> Sampling:
         """Room for the task's longest answer, where nobody said how much there shall be."""

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from quintet.models import lora
 from quintet.models.load import tokenizer_of
 
 
@@ -37,7 +38,8 @@ def scalar_model(policy: PreTrainedModel) -> PreTrainedModel:
             f"A critic or reward model needs {type(policy).__name__} in its form for sequence classification with a "
             "linear head, which transformers doesn't have. Choose an algorithm without one (grpo, reinforce), or critic=head."
         ) from error
-    made.base_model.load_state_dict(policy.base_model.state_dict())
+    trunk = lora.merged(policy).base_model if lora.is_on(policy) else policy.base_model
+    made.base_model.load_state_dict(trunk.state_dict())
     with torch.no_grad():
         head(made).weight.zero_()
     return made.to(policy.device).eval()

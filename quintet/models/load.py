@@ -22,6 +22,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from quintet.models import lora
+
 transformers_logging.disable_progress_bar()  # a bar for each of a run's checkpoints would bury the run's own
 
 END, PAD = "<|end|>", "<|pad|>"
@@ -40,6 +42,8 @@ class Policy:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    name: str = ""
+    """What it was loaded from."""
 
     @property
     def ends(self) -> tuple[int, ...]:
@@ -49,9 +53,16 @@ class Policy:
         return tuple(sorted({t for t in [*listed, self.tokenizer.eos_token_id] if isinstance(t, int)}))
 
     def save(self, folder: Path) -> None:
-        """A transformers folder: safetensors, configuration, generation settings, tokenizer."""
-        self.model.save_pretrained(folder)
+        """A transformers folder: safetensors, configuration, generation settings, tokenizer. Adapters are merged into it."""
+        (lora.merged(self.model) if lora.is_on(self.model) else self.model).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+    def keep(self, folder: Path) -> None:
+        """What a resumed run needs to have the same bits: a folder `model`; or `adapter`, where nothing else has changed."""
+        if lora.is_on(self.model):
+            lora.save(self.model, self.name, folder / "adapter")
+        else:
+            self.save(folder / "model")
 
 
 def load(name: str, task: Any, seed: int = 0) -> Policy:
@@ -71,7 +82,7 @@ def load(name: str, task: Any, seed: int = 0) -> Policy:
             f"No causal language model could be loaded from {name!r}: {reason} "
             f"Give a transformers folder, a hub id, or one of {', '.join('preset:' + p for p in PRESETS)}."
         ) from error
-    return Policy(model, tokenizer)
+    return Policy(model, tokenizer, name)
 
 
 def tokenizer_of(name: str) -> PreTrainedTokenizerBase:
@@ -104,7 +115,7 @@ def from_nothing(size: str, tokenizer: PreTrainedTokenizerBase, seed: int) -> Po
     )
     model = Qwen3ForCausalLM(config)
     model.generation_config = GenerationConfig(**special)
-    return Policy(model, tokenizer)
+    return Policy(model, tokenizer, f"preset:{size}")
 
 
 def tokenizer_for(task: Any) -> PreTrainedTokenizerBase:

@@ -4,7 +4,7 @@ and again for the gradient."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -40,6 +40,10 @@ class Projection:
         assert isinstance(layer, nn.Linear), "the output layer is a linear one"
         scale = getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1)
         return Projection(layer.weight, layer.bias, float(scale), float(getattr(config, "final_logit_softcapping", None) or 0))
+
+    def to(self, dtype: torch.dtype) -> Projection:
+        """The same with its weights in that precision, made once for many calls."""
+        return replace(self, weight=self.weight.to(dtype), bias=None if self.bias is None else self.bias.to(dtype))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[K, V] float32 from [K, H]."""

@@ -21,7 +21,7 @@ from transformers.masking_utils import AttentionMaskInterface
 
 from quintet.models.projection import Projection
 from quintet.models.tree import Tree
-from quintet.models.tree_cache import TreeCache
+from quintet.models.tree_cache import TreeCache, same_precision
 
 NAME = "quintet_tree"
 
@@ -41,7 +41,8 @@ def misfit(model: PreTrainedModel) -> str:
     """Why this attention, or what is taken to be the model's last layer, is not the model's own; empty where it is. Found by
     trying, once for each model: three tokens with two continuations against the same texts read whole."""
     if model not in _misfits:
-        _misfits[model] = _try(model)
+        with torch.autocast(model.device.type, enabled=False):  # rounding is not what is looked for
+            _misfits[model] = _try(model)
     return _misfits[model]
 
 
@@ -109,6 +110,7 @@ def attend(
     are kept there; with a cache alone: one token of each answer in flight."""
     if s_aux is not None or dropout or query.shape[0] != 1:
         raise NotImplementedError("attention sinks, dropout and several rows are not what this attention is for")
+    query, key, value = same_precision(query, key, value)
     if tree is None:
         assert cache is not None, "this attention needs to know who sees whom"
         number: int = module.layer_idx  # type: ignore[assignment]

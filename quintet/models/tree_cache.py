@@ -130,6 +130,12 @@ class TreeCache:
         self, number: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int, softcap: float | None
     ) -> Tensor:
         """In a layer's pass over one token of each live answer: [1, live, heads, d] from [1, heads, live, d]."""
+        with torch.autocast(query.device.type, enabled=False):  # else all keys and values would be rounded anew for each token
+            return self._attend(number, query, key, value, scale, window, softcap)
+
+    def _attend(
+        self, number: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int, softcap: float | None
+    ) -> Tensor:
         layer, live, heads = self.layers[number], self.live, key.shape[1]
         rows, newest = torch.arange(live, device=key.device), self.used[:live] - 1
         layer.keys[rows, :, newest] = key[0].transpose(0, 1)
@@ -154,6 +160,17 @@ class TreeCache:
         blocks = every.unflatten(0, (self.prompts, self.siblings)).transpose(1, 2)  # [P, heads, siblings, repeats, m]
         found = (blocks.flatten(2, 3) @ of_prompt).unflatten(2, (self.siblings, -1)).transpose(1, 2).flatten(0, 1)
         return found if self._dense else found.index_select(0, self.place[: self.live])
+
+
+def same_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Queries, keys and values in one precision. Within autocast some come rounded and some not: on a GPU all are rounded then,
+    whose kernels want that; on a CPU none, since small products of bfloat16 are slower there."""
+    device = tensors[0].device.type
+    if device != "cpu" and torch.is_autocast_enabled(device):
+        dtype = torch.get_autocast_dtype(device)
+    else:
+        dtype = max((x.dtype for x in tensors), key=lambda d: d.itemsize)
+    return tuple(x.to(dtype) for x in tensors)
 
 
 def _moves(kept: Tensor) -> tuple[Tensor, Tensor]:

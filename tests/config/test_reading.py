@@ -262,6 +262,18 @@ def test_what_scores_and_counts_samples_is_no_setting_without_them(flag: str):
     assert found.endswith(", not of sft.")
 
 
+def test_sampling_in_another_precision_brings_its_correction_unless_somebody_chose():
+    def correction(*more: str) -> str:
+        return run("grpo", "--task", "maze", "--sampling-dtype", "bfloat16", *more).stages[0].algorithm.correction
+
+    assert correction() == "token"
+    assert correction("--correction", "answer") == "answer"
+    assert correction("--correction", "none") == "none"
+    assert correction("--dtype", "bfloat16") == "none"  # the same precision: nothing to correct
+    (complaint,) = complaints("ppo", "--task", "maze", "--sampling-dtype", "bfloat16")
+    assert "ppo can't correct" in complaint
+
+
 def test_temperature_of_zero_teaches_nothing():
     (found,) = complaints("grpo", "--task", "maze", "--temperature", "0")
     assert found.startswith("--temperature: At temperature=0 all answers to a prompt are the same")

@@ -115,7 +115,7 @@ def moved_reference(of: EmbeddedLearner) -> None:
     assert of.reference is not None
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
-        for p in of.reference.parameters():
+        for p in of.reference.weights.values():
             p.add_(0.05 * torch.randn(p.shape, generator=generator))
 
 
@@ -629,8 +629,10 @@ RESUMED: dict[str, Any] = {
 
 def everything(of: EmbeddedLearner) -> Tensor:
     """The parameters of all networks as one vector."""
-    networks = (of.model, of.reference, of.critic, of.head, of.score)
-    return torch.cat([p.detach().flatten() for n in networks if n is not None for p in n.parameters()])
+    networks = (of.model, of.critic, of.head, of.score)
+    reference = of.reference.weights.values() if of.reference else ()
+    held = [*(p for n in networks if n is not None for p in n.parameters()), *reference]
+    return torch.cat([p.detach().flatten() for p in held])
 
 
 @pytest.mark.parametrize("algorithm", RESUMED.values(), ids=RESUMED)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from quintet.data import Needs, Prompt, Rollout, Sampling, Verdict
+from quintet.engines.embedded import plain_decoder
 from quintet.engines.embedded.answers import stops_in
 from quintet.models.tree import Tree
 from quintet.models.tree_cache import TreeCache
@@ -85,14 +86,26 @@ def test_frequencies_of_answers_are_the_policys():
     assert statistic < 15 * (1 - spread + 3.719 * sqrt(spread)) ** 3
 
 
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_bfloat16_log_probabilities_are_near_the_learners(dtype):
-    of = policy()
+def test_bfloat16_log_probabilities_are_near_the_learners(monkeypatch, kind, dtype):
+    monkeypatch.setattr(plain_decoder, "write", None)  # rounding is no reason to take the plain way
+    of = policy(kind)
     rollouts = sampler(of, dtype=dtype).generate(PROMPTS, 4, LONG, seed=1)
     batch = collate([replace(r, verdict=Verdict(1.0)) for r in rollouts], [i // 4 for i in range(16)])
     seen = learner(of, LONG, dtype=dtype).annotate(batch, Needs(old=True))
     gap = (seen.old_logp - seen.behaviour_logp)[seen.action].abs()
     assert float(gap.mean()) < (0.1 if dtype == "bfloat16" else 1e-5)
+
+
+def test_weights_are_the_very_same_tensors_after_sampling_in_bfloat16():
+    of = policy()
+    before = {name: (p.data_ptr(), p.dtype, p.detach().clone()) for name, p in of.model.named_parameters()}
+    sampler(of, dtype="bfloat16").generate(PROMPTS, 2, LONG, seed=1)
+    for name, p in of.model.named_parameters():
+        place, dtype, value = before[name]
+        assert (p.data_ptr(), p.dtype) == (place, dtype)
+        assert torch.equal(p, value)
 
 
 # ---- what an answer depends on ---------------------------------------------------------------------------------------------

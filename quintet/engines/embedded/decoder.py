@@ -35,6 +35,8 @@ class Decoder:
         # twice as many prompts as fill the rows: a prompt stays while one of its answers does
         self.cache = TreeCache(groups * siblings, 2 * groups, siblings, model.device)
         self.projection = Projection.of(model)
+        if torch.is_autocast_enabled(model.device.type):
+            self.projection = self.projection.to(torch.get_autocast_dtype(model.device.type))
         self.waiting = deque(range(len(encoded)))
         self.which = np.zeros(0, dtype=np.int64)
         """The answers in flight, in the order of the cache's rows."""
@@ -88,7 +90,7 @@ class Decoder:
             said = self.model.base_model(
                 input_ids=row, position_ids=positions, use_cache=False, cache=self.cache, **({"tree": tree} if tree else {})
             )
-        return said.last_hidden_state[0]
+        return said.last_hidden_state[0].to(self.projection.weight.dtype)
 
     def _draw(self, logits: Tensor, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         uniform = torch.from_numpy(self.answers.uniform(which)).to(logits.device)

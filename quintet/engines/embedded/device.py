@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+from torch import nn
 
 
 def pick(device: str) -> torch.device:
@@ -22,3 +24,23 @@ def pick(device: str) -> torch.device:
 def precision(device: torch.device, dtype: str) -> AbstractContextManager[object]:
     """The context in which forward passes run: autocast to bfloat16, or nothing for float32."""
     return torch.autocast(device.type, torch.bfloat16) if dtype == "bfloat16" else nullcontext()
+
+
+@contextmanager
+def rounded_once(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Within the context, and within autocast, the model's linear layers hold weights that are rounded already: the same
+    numbers as autocast's, which would round them again for every token. Afterwards they are the tensors that they were."""
+    if not torch.is_autocast_enabled(device.type):
+        yield
+        return
+    dtype = torch.get_autocast_dtype(device.type)
+    weights = {m.weight for m in model.modules() if isinstance(m, nn.Linear)}
+    shared = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    whole = [(w, w.data) for w in weights if id(w) not in shared]
+    try:
+        for weight, data in whole:
+            weight.data = data.to(dtype)
+        yield
+    finally:
+        for weight, data in whole:
+            weight.data = data

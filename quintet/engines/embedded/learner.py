@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -17,6 +16,7 @@ from quintet.engines.embedded.device import precision
 from quintet.engines.embedded.networks import Trained
 from quintet.equations.divergences import kl_k3
 from quintet.equations.reduce import Means, weighted_sum
+from quintet.models.frozen import Frozen
 from quintet.models.heads import scalar_model, value_head
 from quintet.models.load import Policy
 from quintet.protocols import Loss, State, Stats
@@ -25,7 +25,7 @@ from quintet.updates import FirstOrder
 
 class EmbeddedLearner:
     """`protocols.Learner` on transformers modules in this process: the policy and, once an algorithm asked for them, a frozen
-    reference, a critic (a network, or a head on the policy) or a reward model (`score`).
+    reference (its own earlier weights), a critic (a network, or a head on the policy) or a reward model (`score`).
 
     `sampling` is the distribution that log-probabilities speak about; `micro_batch` bounds the answers in one pass (0: all).
     """
@@ -36,7 +36,7 @@ class EmbeddedLearner:
         self.model: PreTrainedModel = policy.model.to(device)  # type: ignore[arg-type]
         self.device, self.sampling, self.micro_batch, self.dtype = device, sampling, micro_batch, dtype
         self.networks: dict[Network, Trained] = {"policy": Trained("policy", self.model)}
-        self.reference: PreTrainedModel | None = None
+        self.reference: Frozen | None = None
         self.critic: PreTrainedModel | None = None
         self.score: PreTrainedModel | None = None
         self.head: torch.nn.Linear | None = None
@@ -52,7 +52,7 @@ class EmbeddedLearner:
         """Make the networks that are needed and not there yet, each from the policy as it is now."""
         self.needs = needs
         if (needs.reference or needs.frozen_sampler) and self.reference is None:
-            self.reference = copy.deepcopy(self.model).requires_grad_(False)
+            self.reference = Frozen(self.model)
         if needs.critic == "separate" and self.critic is None:
             self.critic = scalar_model(self.model)
             self.networks["critic"] = Trained("critic", self.critic)
@@ -95,7 +95,8 @@ class EmbeddedLearner:
         if self.critic is not None:
             found["value"] = self._values(part)
         if needs.reference and self.reference is not None:
-            found["ref_logp"] = self._policy(self.reference, part).logp
+            with self.reference.in_place():
+                found["ref_logp"] = self._policy(self.model, part).logp
         return found
 
     # ---- passes --------------------------------------------------------------------------------------------------------
@@ -232,9 +233,10 @@ class EmbeddedLearner:
 
     def state(self) -> State:
         """Everything a resumed run needs beside the policy's own weights: the other networks, optimisers, notes."""
-        held = {"reference": self.reference, "critic": self.critic, "score": self.score, "head": self.head}
+        held = {"critic": self.critic, "score": self.score, "head": self.head}
         return {
             "networks": {name: module.state_dict() for name, module in held.items() if module is not None},
+            "reference": self.reference.weights if self.reference else None,
             "optimisers": {name: network.state() for name, network in self.networks.items()},
             "notes": dict(self.notes),
         }
@@ -242,7 +244,9 @@ class EmbeddedLearner:
     def restore(self, state: State, needs: Needs) -> None:
         """Go on from `state()`; the policy's weights must be the checkpoint's already."""
         self.prepare(needs)
-        held = {"reference": self.reference, "critic": self.critic, "score": self.score, "head": self.head}
+        held = {"critic": self.critic, "score": self.score, "head": self.head}
+        if self.reference and state["reference"]:
+            self.reference.restore(state["reference"])
         for name, weights in state["networks"].items():
             module = held[name]
             assert module is not None, f"{name} was saved and isn't needed"

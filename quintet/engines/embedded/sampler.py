@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from quintet.data import Prompt, Rollout, Sampling
 from quintet.engines.embedded import plain_decoder
 from quintet.engines.embedded.answers import Answers, stops_in
 from quintet.engines.embedded.decoder import Decoder
-from quintet.engines.embedded.device import precision
+from quintet.engines.embedded.device import precision, rounded_once
+from quintet.models.frozen import Frozen
 from quintet.models.load import Policy
 from quintet.models.randomness import keys
 from quintet.models.text import encode_prompt
@@ -20,10 +22,14 @@ from quintet.models.tree_attention import misfit
 
 
 class EmbeddedSampler:
-    """`protocols.Sampler` on the learner's own module. `rows` bounds the answers in flight, and so the cache's memory."""
+    """`protocols.Sampler` on the learner's own module. `rows` bounds the answers in flight, and so the cache's memory;
+    `frozen`: it goes on drawing from what the policy was then."""
 
-    def __init__(self, policy: Policy, device: torch.device, dtype: str = "float32", rows: int = 256) -> None:
-        self.policy, self.device, self.dtype, self.rows, self.version = policy, device, dtype, rows, 0
+    def __init__(
+        self, policy: Policy, device: torch.device, dtype: str = "float32", rows: int = 256, frozen: Frozen | None = None
+    ) -> None:
+        self.policy, self.device, self.dtype, self.rows, self.frozen = policy, device, dtype, rows, frozen
+        self.version = 0
 
     def load(self, weights: Mapping[str, Tensor], version: int) -> None:
         """The module is shared, so the weights are here already."""
@@ -39,11 +45,13 @@ class EmbeddedSampler:
         number, sibling = np.divmod(np.arange(len(prompts) * group_size), group_size)
         key = keys(seed, first + number, sibling)
         answers = Answers(key, self.policy.ends, sampling, stops_in(tokenizer, sampling.stop))
-        with precision(self.device, self.dtype):
-            if misfit(model):
-                plain_decoder.write(model, encoded, group_size, sampling, answers, self.rows)
-            else:
+        fits = not misfit(model)
+        as_then = self.frozen.in_place() if self.frozen else nullcontext()
+        with as_then, precision(self.device, self.dtype), rounded_once(model, self.device):
+            if fits:
                 Decoder(model, encoded, group_size, sampling, answers, self.rows).run()
+            else:
+                plain_decoder.write(model, encoded, group_size, sampling, answers, self.rows)
         return [self._rollout(prompts[n], encoded[n], answers, i) for i, n in enumerate(number)]
 
     def _rollout(self, prompt: Prompt, encoded: list[int], answers: Answers, i: int) -> Rollout:

@@ -1,0 +1,56 @@
+"""A model with random weights and a tokenizer of numbered words, as a transformers folder that both sides load."""
+
+from __future__ import annotations
+
+from math import log
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from benchmarks.versus.settings import Setting
+
+CONSTANT = 4.0
+
+
+@torch.no_grad()
+def make(folder: Path, setting: Setting) -> int:
+    """The model of the setting in `folder`; its number of parameters.
+
+    Its first hidden unit is made constant, and the end token reads it: so answers of a fixed length never end early, and ragged
+    ones end with the same probability at every token, whatever the random weights say of the others."""
+    size = setting.size
+    torch.manual_seed(0)
+    heads = size.shape["num_attention_heads"]
+    config = Qwen3Config(
+        **{"num_key_value_heads": heads, "head_dim": size.shape["hidden_size"] // heads, **size.shape},
+        vocab_size=size.vocabulary,
+        max_position_embeddings=4096,
+        tie_word_embeddings=True,
+        eos_token_id=0,
+        pad_token_id=1,
+        bos_token_id=None,
+        use_sliding_window=False,
+    )
+    model = Qwen3ForCausalLM(config)
+    embeddings = model.model.embed_tokens.weight
+    embeddings[:, 0] = CONSTANT
+    for layer in model.model.layers:
+        layer.self_attn.o_proj.weight[0] = 0
+        layer.mlp.down_proj.weight[0] = 0
+    some = torch.randint(2, size.vocabulary, (2, 32))
+    constant = float(model.model(some).last_hidden_state[..., 0].mean())
+    wanted = log(size.vocabulary * 3 / setting.answer) if setting.ragged else -40.0
+    embeddings[0, 0] += wanted / constant
+    model.generation_config = GenerationConfig(eos_token_id=0, pad_token_id=1)
+    model.save_pretrained(folder)
+    _tokenizer(size.vocabulary).save_pretrained(folder)
+    return model.num_parameters()
+
+
+def _tokenizer(words: int) -> PreTrainedTokenizerFast:
+    vocabulary = {"<end>": 0, "<pad>": 1, **{f"w{i}": i for i in range(2, words)}}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()  # type: ignore[assignment]
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", pad_token="<pad>", padding_side="left")
