@@ -68,7 +68,7 @@ class Machine:
     lora_rank: Whole = 0
     """Rank of low-rank adapters on every linear layer (arXiv:2106.09685), which alone are trained then: far less memory for
     gradients and optimiser, and a reference that costs nothing. 0 trains the whole model. Needs the extra `lora`."""
-    lora_alpha: NonNegative = 0.0
+    lora_alpha: Whole = 0
     """Adapters count lora_alpha / lora_rank; 0 takes twice the rank. They have no dropout: the policy that learns must be
     the one that sampled."""
     out: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -22,9 +23,10 @@ def make(folder: Path, setting: Setting) -> int:
     ones end with the same probability at every token, whatever the random weights say of the others."""
     size = setting.size
     torch.manual_seed(0)
-    heads = size.shape["num_attention_heads"]
+    shape: dict[str, Any] = dict(size.shape)
     config = Qwen3Config(
-        **{"num_key_value_heads": heads, "head_dim": size.shape["hidden_size"] // heads, **size.shape},
+        **shape,
+        head_dim=shape["hidden_size"] // shape["num_attention_heads"],
         vocab_size=size.vocabulary,
         max_position_embeddings=4096,
         tie_word_embeddings=True,
@@ -36,7 +38,8 @@ def make(folder: Path, setting: Setting) -> int:
     model = Qwen3ForCausalLM(config)
     embeddings = model.model.embed_tokens.weight
     embeddings[:, 0] = CONSTANT
-    for layer in model.model.layers:
+    layers: Any = model.model.layers
+    for layer in layers:
         layer.self_attn.o_proj.weight[0] = 0
         layer.mlp.down_proj.weight[0] = 0
     some = torch.randint(2, size.vocabulary, (2, 32))

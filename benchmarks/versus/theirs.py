@@ -1,6 +1,8 @@
 """TRL's side, in an environment that has it: `python benchmarks/versus/theirs.py FOLDER THREADS`. Its own trainer with its
 fastest settings on a CPU: no gradient checkpointing, no reference model, the whole batch in one pass."""
 
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import json

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -14,7 +15,7 @@ from transformers import PreTrainedModel
 NAME = "default"
 
 
-def add(model: PreTrainedModel, rank: int, alpha: float, seed: int) -> None:
+def add(model: PreTrainedModel, rank: int, alpha: int, seed: int) -> None:
     """Adapters of that rank on every linear layer but the output, scaled by alpha / rank; nothing else trains from now on.
     They begin at 0: the model says what it said. The same seed gives the same ones."""
     import peft
@@ -49,7 +50,7 @@ def merged(model: PreTrainedModel) -> PreTrainedModel:
 def save(model: PreTrainedModel, base: str, folder: Path) -> None:
     """The adapters alone, in peft's layout: `PeftModel.from_pretrained(base model, folder)` puts them back."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = copy.copy(model.lora_config)
+    config: Any = copy.copy(model.lora_config)
     config.base_model_name_or_path, config.inference_mode = base, True
     config.save_pretrained(folder)
     save_file({_peft_name(name): p.detach().contiguous() for name, p in _own(model)}, folder / "adapter_model.safetensors")
