@@ -23,6 +23,7 @@ from quintet import checkpoints
 from quintet.data import Batch, Sampling
 from quintet.engines.embedded import EmbeddedLearner, EmbeddedSampler
 from quintet.engines.embedded.device import pick
+from quintet.engines.embedded.memory import NATURAL_STEP, Forecast, free_bytes, held_bytes, stage_shape, told
 from quintet.environment import describe, usable_cores
 from quintet.evaluate import evaluate, evaluate_pairs
 from quintet.judge import Judge, Judged
@@ -108,6 +109,7 @@ class _Session:
             [(s.name, s.steps, s.expected_seconds or None) for s in run.stages], file=sys.stderr if quiet else None
         )
         self.position = Position()
+        self.expected_mb = 0.0
         self.policy: Policy
         self.sampler: EmbeddedSampler
 
@@ -120,6 +122,7 @@ class _Session:
             self.policy = self._policy(place)
             self.policy.model.to(self.device)  # type: ignore[arg-type]
             self.sampler = EmbeddedSampler(self.policy, self.device, self.run.machine.sampled_in)
+            self.sampler.watch = self.console.answers
             if reason := misfit(self.policy.model):
                 name = type(self.policy.model).__name__
                 self.console.say(
@@ -147,10 +150,12 @@ class _Session:
         source = self._source(stage, learner)
         if self.position.source is not None:
             source.restore(self.position.source)
+        else:
+            self._foresee_memory(stage, learner)
         clock = _Clock()
 
         def observe(step: int, batch: Batch, stats: Stats) -> None:
-            self._record(stage, step, batch, stats, clock)
+            self._record(stage, step, batch, {**stats, "micro_batch": float(learner.micro_batch)}, clock)
             if step + 1 < stage.steps:  # the last step's are the stage's
                 self._on_the_way(stage, learner, source, interrupt)
             clock.restart()
@@ -206,7 +211,7 @@ class _Session:
     def _learner(self, stage: Stage) -> EmbeddedLearner:
         machine = self.run.machine
         sampling = self.run.sampling if stage.samples else Sampling()
-        learner = EmbeddedLearner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype)
+        learner = EmbeddedLearner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype, machine.recompute)
         learner.prepare(stage.algorithm.needs)
         return learner
 
@@ -245,6 +250,20 @@ class _Session:
         name = str(self.folder / stage.reward_model) if made_here else stage.reward_model
         return Judged(self.run.task, Judge(name, self.device), stage.reward_model_weight, stage.task_reward_weight)
 
+    def _foresee_memory(self, stage: Stage, learner: EmbeddedLearner) -> None:
+        """Say what the stage will need at its peak, and choose how many answers share a pass where nobody did."""
+        shape = stage_shape(stage, self.run.task, self.policy.tokenizer, self.run.sampling)
+        optimiser = getattr(stage.algorithm.update, "optimiser", None)
+        remembered = {"adamw": 2, "muon": 1}.get(str(optimiser), NATURAL_STEP)
+        forecast = Forecast(self.policy.model, learner.trained, remembered, learner.within, self.run.machine.sampled_in)
+        free, held = free_bytes(self.device), held_bytes(self.device)
+        if not learner.micro_batch and free is not None:
+            rows = forecast.fitting(shape, free)
+            learner.micro_batch = rows if rows < shape.answers else 0
+        need = forecast.need(shape, min(learner.micro_batch or shape.answers, shape.answers))
+        self.expected_mb = (held + need.peak) / 2**20
+        self.console.say(told(need, held, free, shape, learner.micro_batch))
+
     # ---- what it writes --------------------------------------------------------------------------------------------
 
     def _record(self, stage: Stage, step: int, batch: Batch, stats: Stats, clock: _Clock) -> None:
@@ -268,6 +287,7 @@ class _Session:
             "seconds/learn": seconds - sum(v for k, v in batch.measured.items() if k.startswith("seconds/")),
             "tokens_per_second": tokens / seconds,
             "peak_memory_mb": metrics.peak_memory_mb(),
+            **({"expected_memory_mb": self.expected_mb} if self.expected_mb else {}),
         }
         self.journal.append("metrics", row)
         if stage.samples:

@@ -64,13 +64,17 @@ class Machine:
     threads: Whole = 0
     """Threads for tensor operations on the CPU; 0 takes all cores this process may use."""
     micro_batch: Whole = 0
-    """Answers in one forward and backward pass; it trades time for memory and changes nothing else. 0 takes the whole batch."""
+    """Answers in one forward and backward pass; it trades time for memory and changes nothing else. 0 takes the whole batch, or
+    as much of it as is expected to fit into the memory that is free. Where it doesn't after all, it is halved."""
     lora_rank: Whole = 0
     """Rank of low-rank adapters on every linear layer (arXiv:2106.09685), which alone are trained then: far less memory for
     gradients and optimiser, and a reference that costs nothing. 0 trains the whole model. Needs the extra `lora`."""
     lora_alpha: Whole = 0
     """Adapters count lora_alpha / lora_rank; 0 takes twice the rank. They have no dropout: the policy that learns must be
     the one that sampled."""
+    recompute: bool = False
+    """Keep only the layers' inputs for the gradient and compute their inside again (arXiv:1604.06174): a fraction of the memory
+    for about a third more time. The gradient is the same."""
     out: str = ""
     """The run's folder; empty names it after the task, the algorithms and the time, under runs/."""
     checkpoint_every: Whole = 50

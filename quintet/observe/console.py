@@ -65,6 +65,9 @@ class Console:
         self._place = (-1, -1)
         self._printed = True
         self._live: Live | None = None
+        self._writing: float | None = None
+        """When the answers that are being written were begun."""
+        self._written = ""
 
     def __enter__(self) -> Console:
         self._began = self._last_tick = self._clock()
@@ -93,6 +96,18 @@ class Console:
         last_of_stage = done >= self._stages[stage].steps
         if last_of_stage or (self._live is None and (first or now - self._last_line >= PLAIN_EVERY_SECONDS)):
             self._print_line()
+
+    def answers(self, ended: int, of: int, tokens: int) -> None:
+        """While answers are written: how many have ended, and the tokens so far."""
+        now = self._clock()
+        if self._writing is None:
+            self._writing = now
+        self._written = f"answers {ended:,}/{of:,}  {tokens / max(1e-3, now - self._writing):,.0f} tok/s"
+        if self._live is None and now - max(self._last_line, self._writing) >= PLAIN_EVERY_SECONDS:
+            self._last_line = now
+            self._out.print(Text(self._written), soft_wrap=True)
+        if ended == of:
+            self._writing, self._written = None, ""
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line of text (above the live line); `style` as rich names it, such as "bold" or "yellow"."""
@@ -142,7 +157,7 @@ class Console:
     def _live_line(self) -> Text:
         elapsed = f"{duration(self._clock() - self._began)} elapsed"
         if self._row is None:
-            return Text(f"starting  {elapsed}", style="dim", no_wrap=True, overflow="ellipsis")
+            return Text("  ".join(filter(None, ("starting", elapsed, self._written))), "dim", no_wrap=True, overflow="ellipsis")
         index, done = self._place
         stage = self._stages[index]
         line = Text(no_wrap=True, overflow="ellipsis")
@@ -151,7 +166,7 @@ class Console:
             line.append(f" {index + 1} of {len(self._stages)}", style="dim")
         line.append(" ").append_text(_bar(done / stage.steps)).append(f" {done}/{stage.steps}")
         line.append(f"  {elapsed}{self._left(', ')}", style="dim")
-        return _with_facts(line, _facts(self._row), self._out.width)
+        return _with_facts(line, [*filter(None, (self._written,)), *_facts(self._row)], self._out.width)
 
     def _left(self, before: str) -> str:
         estimate = self._time_left.seconds(self._place[1])

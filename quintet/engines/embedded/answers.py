@@ -11,15 +11,24 @@ from transformers import PreTrainedTokenizerBase
 from quintet.data import Sampling, StopReason
 from quintet.models.randomness import uniforms
 
+Watch = Callable[[int, int, int], None]
+"""Told on the way: how many answers have ended, of how many, and how many tokens were written."""
+
 
 class Answers:
     """`key` [N] uint64 says what is drawn for each; `ends` are the tokens that end one, `stopped` says of an answer's tokens
     whether a stop string has just been written."""
 
     def __init__(
-        self, key: np.ndarray, ends: Sequence[int], sampling: Sampling, stopped: Callable[[list[int]], bool] | None
+        self,
+        key: np.ndarray,
+        ends: Sequence[int],
+        sampling: Sampling,
+        stopped: Callable[[list[int]], bool] | None,
+        watch: Watch | None = None,
     ) -> None:
         self.key, self.ends, self.stopped = key, np.array(ends, dtype=np.int64), stopped
+        self.watch, self.ended = watch, 0
         self.longest = sampling.max_new_tokens
         self.length = np.zeros(len(key), dtype=np.int64)
         self._tokens = np.zeros((len(key), min(self.longest, 64)), dtype=np.int64)
@@ -46,7 +55,11 @@ class Answers:
                 if self.stopped(self.tokens(which[n])):
                     self._reason[which[n]] = "stop"
                     ended[n] = True
-        return ~ended & (self.length[which] < self.longest)
+        going = ~ended & (self.length[which] < self.longest)
+        self.ended += int((~going).sum())
+        if self.watch:
+            self.watch(self.ended, len(self.key), int(self.length.sum()))
+        return going
 
     def tokens(self, i: int) -> list[int]:
         return self._tokens[i, : self.length[i]].tolist()

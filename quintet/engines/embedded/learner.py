@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import fields, replace
 
 import torch
@@ -13,12 +13,14 @@ from transformers import PreTrainedModel
 from quintet.data import Batch, Fact, Needs, Network, Outputs, Sampling, select
 from quintet.engines.embedded import forward
 from quintet.engines.embedded.device import precision
+from quintet.engines.embedded.memory import until_it_fits
 from quintet.engines.embedded.networks import Trained
 from quintet.equations.divergences import kl_k3
 from quintet.equations.reduce import Means, weighted_sum
 from quintet.models.frozen import Frozen
 from quintet.models.heads import scalar_model, value_head
 from quintet.models.load import Policy
+from quintet.models.recompute import recomputed
 from quintet.protocols import Loss, State, Stats
 from quintet.updates import FirstOrder
 
@@ -31,10 +33,17 @@ class EmbeddedLearner:
     """
 
     def __init__(
-        self, policy: Policy, device: torch.device, sampling: Sampling, micro_batch: int = 0, dtype: str = "float32"
+        self,
+        policy: Policy,
+        device: torch.device,
+        sampling: Sampling,
+        micro_batch: int = 0,
+        dtype: str = "float32",
+        recompute: bool = False,
     ) -> None:
         self.model: PreTrainedModel = policy.model.to(device)  # type: ignore[arg-type]
         self.device, self.sampling, self.micro_batch, self.dtype = device, sampling, micro_batch, dtype
+        self.recompute = recompute
         self.networks: dict[Network, Trained] = {"policy": Trained("policy", self.model)}
         self.reference: Frozen | None = None
         self.critic: PreTrainedModel | None = None
@@ -47,6 +56,12 @@ class EmbeddedLearner:
     def parameters(self) -> list[torch.nn.Parameter]:
         """The policy's, and those of a head on its trunk."""
         return self.networks["policy"].parameters
+
+    @property
+    def trained(self) -> list[PreTrainedModel]:
+        """The models that get a gradient."""
+        held: dict[Network, PreTrainedModel | None] = {"policy": self.model, "critic": self.critic, "score": self.score}
+        return [model for name in self.networks if (model := held[name]) is not None]
 
     def prepare(self, needs: Needs) -> None:
         """Make the networks that are needed and not there yet, each from the policy as it is now."""
@@ -69,6 +84,9 @@ class EmbeddedLearner:
     def annotate(self, batch: Batch, needs: Needs) -> Batch:
         """The batch on this device, with the notes and the columns that `needs` names: 0 in rows without a chosen token."""
         self.prepare(needs)
+        return until_it_fits(lambda: self._annotated(batch, needs), lambda: self._halve(batch))
+
+    def _annotated(self, batch: Batch, needs: Needs) -> Batch:
         moved = {f.name: getattr(batch, f.name) for f in fields(batch)}
         batch = replace(batch, **{k: v.to(self.device) for k, v in moved.items() if isinstance(v, Tensor)}, notes=self.notes)
         names = {
@@ -103,14 +121,26 @@ class EmbeddedLearner:
 
     def gradient(self, loss: Loss, batch: Batch, only: Network | None = None) -> Stats:
         """Set `.grad` to that of Σ weight · (sum of the loss's terms); the terms' sums and what was seen on the way."""
-        for network in self.networks.values():
-            network.forget_gradient()
-        return self._visit(loss, batch, only, backward=True)
+
+        def work() -> Stats:
+            for network in self.networks.values():
+                network.forget_gradient()
+            return self._visit(loss, batch, only, backward=True)
+
+        return until_it_fits(work, lambda: self._halve(batch))
 
     @torch.no_grad()
     def evaluate(self, loss: Loss, batch: Batch, only: Network | None = None) -> Stats:
         """The same sums, without a gradient."""
-        return self._visit(loss, batch, only, backward=False)
+        return until_it_fits(lambda: self._visit(loss, batch, only, backward=False), lambda: self._halve(batch))
+
+    def _halve(self, batch: Batch) -> bool:
+        """Fewer answers in a pass from now on, if there can be."""
+        now = min(self.micro_batch or len(batch.tokens), len(batch.tokens))
+        if now == 1:
+            return False
+        self.micro_batch = now // 2
+        return True
 
     def _visit(self, loss: Loss, batch: Batch, only: Network | None, backward: bool) -> Stats:
         """Add up the loss over micro-batches. Rows of no weight are not visited: they could add nothing."""
@@ -168,17 +198,26 @@ class EmbeddedLearner:
     def scores(self, batch: Batch) -> Tensor:
         """The reward model's, [B, 1]."""
         assert self.score is not None
-        with precision(self.device, self.dtype):
-            return forward.scores(self.score.eval(), batch)
+        with self.within(self.score):
+            return forward.scores(self.score, batch)
 
     def _policy(self, model: PreTrainedModel, batch: Batch, head: torch.nn.Linear | None = None) -> Outputs:
-        with precision(self.device, self.dtype):
-            return forward.outputs(model.eval(), batch, self.sampling, head)
+        with self.within(model):
+            return forward.outputs(model, batch, self.sampling, head)
 
     def _values(self, batch: Batch) -> Tensor:
         assert self.critic is not None
-        with precision(self.device, self.dtype):
-            return forward.values(self.critic.eval(), batch)
+        with self.within(self.critic):
+            return forward.values(self.critic, batch)
+
+    def within(self, model: PreTrainedModel) -> AbstractContextManager[object]:
+        """What a pass runs in: its precision, nothing dropped out, and layers that keep only their inputs if so wished."""
+        contexts = ExitStack()
+        contexts.enter_context(precision(self.device, self.dtype))
+        model.eval()
+        if self.recompute and torch.is_grad_enabled():
+            contexts.enter_context(recomputed(model))
+        return contexts
 
     def _micro_batches(self, rows: Tensor, batch: Batch) -> Sequence[Tensor]:
         """`rows` in passes of at most `micro_batch`; where siblings are compared, of whole groups, one at least."""
@@ -239,6 +278,7 @@ class EmbeddedLearner:
             "reference": self.reference.weights if self.reference else None,
             "optimisers": {name: network.state() for name, network in self.networks.items()},
             "notes": dict(self.notes),
+            "micro_batch": self.micro_batch,  # sums are split where they were: the same bits
         }
 
     def restore(self, state: State, needs: Needs) -> None:
@@ -253,7 +293,7 @@ class EmbeddedLearner:
             module.load_state_dict(weights)
         for name, network in self.networks.items():
             network.restore(state["optimisers"].get(name))
-        self.notes = dict(state["notes"])
+        self.notes, self.micro_batch = dict(state["notes"]), state["micro_batch"]
 
 
 def _finite_rows(batch: Batch, *columns: Tensor | None) -> Tensor:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from quintet.data import Prompt, Rollout, Sampling
 from quintet.engines.embedded import plain_decoder
-from quintet.engines.embedded.answers import Answers, stops_in
+from quintet.engines.embedded.answers import Answers, Watch, stops_in
 from quintet.engines.embedded.decoder import Decoder
 from quintet.engines.embedded.device import precision, rounded_once
+from quintet.engines.embedded.memory import ROWS, until_it_fits
 from quintet.models.frozen import Frozen
 from quintet.models.load import Policy
 from quintet.models.randomness import keys
@@ -26,10 +27,11 @@ class EmbeddedSampler:
     `frozen`: it goes on drawing from what the policy was then."""
 
     def __init__(
-        self, policy: Policy, device: torch.device, dtype: str = "float32", rows: int = 256, frozen: Frozen | None = None
+        self, policy: Policy, device: torch.device, dtype: str = "float32", rows: int = ROWS, frozen: Frozen | None = None
     ) -> None:
         self.policy, self.device, self.dtype, self.rows, self.frozen = policy, device, dtype, rows, frozen
         self.version = 0
+        self.watch: Watch | None = None
 
     def load(self, weights: Mapping[str, Tensor], version: int) -> None:
         """The module is shared, so the weights are here already."""
@@ -44,15 +46,26 @@ class EmbeddedSampler:
         encoded = [encode_prompt(tokenizer, p) for p in prompts]
         number, sibling = np.divmod(np.arange(len(prompts) * group_size), group_size)
         key = keys(seed, first + number, sibling)
-        answers = Answers(key, self.policy.ends, sampling, stops_in(tokenizer, sampling.stop))
-        fits = not misfit(model)
-        as_then = self.frozen.in_place() if self.frozen else nullcontext()
-        with as_then, precision(self.device, self.dtype), rounded_once(model, self.device):
-            if fits:
-                Decoder(model, encoded, group_size, sampling, answers, self.rows).run()
-            else:
-                plain_decoder.write(model, encoded, group_size, sampling, answers, self.rows)
+        fits, stopped = not misfit(model), stops_in(tokenizer, sampling.stop)
+
+        def write() -> Answers:
+            answers = Answers(key, self.policy.ends, sampling, stopped, self.watch)
+            as_then = self.frozen.in_place() if self.frozen else nullcontext()
+            with as_then, precision(self.device, self.dtype), rounded_once(model, self.device):
+                if fits:
+                    Decoder(model, encoded, group_size, sampling, answers, self.rows).run()
+                else:
+                    plain_decoder.write(model, encoded, group_size, sampling, answers, self.rows)
+            return answers
+
+        answers = until_it_fits(write, lambda: self._halve(len(key), group_size))
         return [self._rollout(prompts[n], encoded[n], answers, i) for i, n in enumerate(number)]
+
+    def _halve(self, answers: int, siblings: int) -> bool:
+        """Fewer answers in flight from now on, if there can be; their tokens don't depend on it."""
+        now = min(self.rows, answers)
+        self.rows = max(siblings, now // 2)
+        return self.rows < now
 
     def _rollout(self, prompt: Prompt, encoded: list[int], answers: Answers, i: int) -> Rollout:
         tokens, reason = answers.tokens(i), answers.reason(i)
