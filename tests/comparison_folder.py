@@ -55,7 +55,9 @@ def write_member(run: Path, label: str, seed: int, steps: int, share: float = 1.
     last = round(steps * share)
     rows = [metrics_row(label, seed, step, steps) for step in range(1, last + 1)]
     write_rows(run / "metrics.jsonl", rows)
-    write_rows(run / "evaluations.jsonl", [evaluation_row(label, seed, s, steps, attack) for s in range(0, last + 1, 20)])
+    write_rows(
+        run / "evaluations.jsonl", [evaluation_row(label, seed, s, steps, attack) for s in range(0, last + 1, 20) if share]
+    )
     answers = [row for step in range(1, last + 1, 5) for row in rollout_rows(step, 3, 4, step / steps, attack)]
     write_rows(run / "rollouts.jsonl", answers)
     (run / "environment.json").write_text(json.dumps({"torch": "2.13.0", "device": "cpu, 2 cores", "python": "3.12.4"}))

@@ -22,9 +22,9 @@ from quintet.live.overview import overview
 from quintet.live.watched import Watched, WatchedRun
 from quintet.observe.history import Axis
 from quintet.observe.records import Row
+from quintet.observe.rollout_groups import prompt_text
 from quintet.observe.safe_text import visible
 from quintet.observe.tail import parsed
-from quintet.observe.rollout_groups import prompt_text
 
 PAGE = Path(__file__).with_name("page")
 STYLE = Path(__file__).parent.parent / "report" / "style.css"
@@ -116,9 +116,7 @@ def _in_peace(reply: Reply) -> Reply:
 @_in_peace
 def curves(watched: Watched, request: Request) -> dict[str, Any]:
     """The chosen metric large, the others small, all runs in each."""
-    axis = request.query_params.get("x", "steps")
-    if axis not in get_args(Axis):
-        raise Asked(f'There is no axis "{axis}"; there are {", ".join(get_args(Axis))}.')
+    axis = _axis(request.query_params.get("x", "steps"))
     runs: dict[str, list[WatchedRun]] = {}
     for run in watched.runs.values():
         runs.setdefault(run.at.label, []).append(run)
@@ -181,7 +179,7 @@ def differences(watched: Watched, request: Request) -> dict[str, Any]:
 
 
 def _moment(run: WatchedRun, at: str) -> tuple[str, list[Row]]:
-    """Its name and its answers: a step's (`s12`, or the nearest that has some), or an evaluation's examples (`e` and its byte)."""
+    """Its name and its answers: a step's (`s12`, or the nearest that has some) or an evaluation's (`e` and its byte)."""
     number = _whole(at[1:])
     if at.startswith("e"):
         with (run.at.folder / "evaluations.jsonl").open("rb") as file:
@@ -203,7 +201,11 @@ def _around(row: Row, wanted: str, reach: int = 160) -> dict[str, Any]:
         if at >= 0:
             end = at + len(wanted)
             start = max(0, at - reach)
-            pieces = ("…" * (start > 0) + where[start:at], where[at:end], where[end : end + reach] + "…" * (end + reach < len(where)))
+            pieces = (
+                "…" * (start > 0) + where[start:at],
+                where[at:end],
+                where[end : end + reach] + "…" * (end + reach < len(where)),
+            )
             return {"pieces": [visible(piece) for piece in pieces]}
     return {"pieces": ["", "", ""]}
 
@@ -219,6 +221,13 @@ def _no_answers(run: WatchedRun) -> str:
     if run.answers.read < 1:
         return f"The answers are still being read ({run.answers.read:.0%})."
     return "No answers yet. Stages that learn from a data set sample none."
+
+
+def _axis(text: str) -> Axis:
+    axes: tuple[Axis, ...] = get_args(Axis)
+    if text not in axes:
+        raise Asked(f'There is no axis "{visible(text[:40])}"; there are {", ".join(axes)}.')
+    return next(axis for axis in axes if axis == text)
 
 
 def _whole(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite
 from typing import Any
 
@@ -14,9 +15,10 @@ from quintet.observe.history import Axis
 from quintet.report.axes import nice_ticks
 from quintet.report.curves import KNOWN, Known, trend
 
-SCORE = Known("score", "Held-out score", "On problems that training never saw; the newest evaluations, on the way and after.")
+SCORE = Known("score", "Held-out score", "On problems that training never saw.")
 SHORT_AXIS = {"steps": "steps", "tokens": "sampled tokens", "seconds": "seconds of training"}
 POINTS_LARGE, POINTS_SMALL = 160, 50
+ENDED = ("done", "failed", "stopped")
 Piece = list[tuple[float, float]]
 
 
@@ -28,15 +30,17 @@ class Drawn:
     raw: list[Piece]
     """Every seed (or stage) by itself, thinned."""
     strong: list[Piece]
-    """The trend of a single run; the mean of several seeds as far as all have come."""
+    """The trend of a single run; the mean of several seeds as far as all have come that don't just begin."""
     band: list[tuple[float, float, float]]
     """Place, lowest and highest seed; empty for a single run."""
 
 
 def metrics_of(runs: Iterable[WatchedRun]) -> list[Known]:
-    """The metrics that any of the runs has, in reading order: the score, those the report knows, parts of the reward, others."""
+    """The metrics that any of the runs has, in reading order: the score, those the report knows, others."""
     runs = list(runs)
-    keys = dict.fromkeys(key for run in runs for key, column in run.history.columns.items() if any(map(isfinite, column[-400:])))
+    keys = dict.fromkeys(
+        key for run in runs for key, column in run.history.columns.items() if any(map(isfinite, column[-400:]))
+    )
     parts = [
         Known(key, f"Reward part: {key[8:-5]}", "Mean over all answers, before weighting.")
         for key in keys
@@ -59,7 +63,7 @@ def chart(runs: dict[str, list[WatchedRun]], metric: Known, axis: Axis, large: b
     return {
         "key": metric.key,
         "title": metric.title,
-        "note": metric.note,
+        "note": f"{metric.note} {_reading(runs, metric)}".strip() if large else "",
         "unit": unit,
         "low": low,
         "high": high,
@@ -85,6 +89,13 @@ def x_axis(runs: dict[str, list[WatchedRun]], axis: Axis) -> dict[str, Any]:
     }
 
 
+def _reading(runs: dict[str, list[WatchedRun]], metric: Known) -> str:
+    """How the lines are to be read."""
+    if any(len(seeds) > 1 for seeds in runs.values()):
+        return "Strong: the mean of the seeds, as far as all have come. Thin: each seed. Band: from the lowest to the highest."
+    return "Band: its 95 % interval." if metric is SCORE else "Pale: every value. Strong: the trend."
+
+
 def _drawn(label: str, seeds: Sequence[WatchedRun], metric: Known, axis: Axis, points: int) -> Drawn:
     if metric is SCORE:
         series = [run.history.scores(axis) for run in seeds]
@@ -96,8 +107,14 @@ def _drawn(label: str, seeds: Sequence[WatchedRun], metric: Known, axis: Axis, p
     if len(seeds) == 1:
         pieces = [thinned(piece, points) for piece in _by_stage(seeds[0], metric.key, axis)] if metric is not SCORE else series
         return Drawn(label, pieces, [_trend(piece) for piece in pieces], [])
-    together = band([_trend(piece) if metric is not SCORE else piece for piece in series], points)
+    counted = [piece for run, piece in zip(seeds, series, strict=True) if not _has_just_begun(run, seeds)]
+    together = band([_trend(piece) if metric is not SCORE else piece for piece in counted], points)
     return Drawn(label, series, [[(p.x, p.mean) for p in together]], [(p.x, p.low, p.high) for p in together])
+
+
+def _has_just_begun(run: WatchedRun, seeds: Sequence[WatchedRun]) -> bool:
+    """Whether a seed is under way and not half as far as the farthest: the mean would reach no farther than it."""
+    return run.state.state not in ENDED and 2 * run.state.step < max(other.state.step for other in seeds)
 
 
 def _by_stage(run: WatchedRun, key: str, axis: Axis) -> list[Piece]:
@@ -105,7 +122,7 @@ def _by_stage(run: WatchedRun, key: str, axis: Axis) -> list[Piece]:
     places, values = run.history.axis(axis), run.history.columns.get(key, ())
     bounds = [index for _, index in run.history.stages] + [len(places)]
     pieces = []
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         pairs = zip(places[start:stop], values[start:stop], strict=False)
         pieces.append([(x, y) for x, y in pairs if isfinite(x) and isfinite(y)])
     return [piece for piece in pieces if piece]
@@ -134,7 +151,9 @@ def _range(strong: Sequence[float], raw: Sequence[float]) -> tuple[float, float]
 
 def _is_share(runs: dict[str, list[WatchedRun]], metric: Known) -> bool:
     if metric is SCORE:
-        return any(run.history.evaluations[-1].get("unit") == "solved" for s in runs.values() for run in s if run.history.evaluations)
+        return any(
+            run.history.evaluations[-1].get("unit") == "solved" for s in runs.values() for run in s if run.history.evaluations
+        )
     return metric.show is percent
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from quintet.live.watched import Watched, WatchedRun
 from quintet.observe.formats import NARROW, duration_in_words, interval, percent, score, short
+from quintet.observe.history import RECENT
 from quintet.observe.records import number
 from quintet.observe.safe_text import visible
 from quintet.report.curves import KNOWN
@@ -59,7 +60,9 @@ def overview(watched: Watched) -> dict[str, Any]:
         "kind": "comparison" if watched.is_comparison else "run",
         "version": watched.version,
         "runs": runs,
-        "advice": [visible(str(s)) for s in [*advice.get("warnings", []), *advice.get("sentences", []), advice.get("next")] if s],
+        "advice": [
+            visible(str(s)) for s in [*advice.get("warnings", []), *advice.get("sentences", []), advice.get("next")] if s
+        ],
     }
 
 
@@ -107,7 +110,7 @@ def numbers(run: WatchedRun) -> list[dict[str, str]]:
         now = history.recent(key)
         if not isfinite(now) or (key == "loss" and isfinite(history.recent("reward"))):
             continue
-        begun = history.first(key) if key != "peak_memory_mb" else nan
+        begun = history.first(key) if key != "peak_memory_mb" and history.stage_length >= 2 * RECENT else nan
         found.append(_number(known.title, known.show(now), known.show(begun) if isfinite(begun) else "", known.note))
     return found[:NUMBERS]
 
@@ -120,6 +123,10 @@ def _time(run: WatchedRun) -> list[dict[str, Any]]:
     parts = run.history.seconds_by_part()[:5]
     whole = sum(seconds for _, seconds in parts)
     return [
-        {"name": visible(name), "share": seconds / whole, "told": f"{percent(seconds / whole, 0)}, {duration_in_words(seconds)}"}
+        {
+            "name": visible(name),
+            "share": seconds / whole,
+            "told": f"{percent(seconds / whole, 0)}, {duration_in_words(seconds)}",
+        }
         for name, seconds in parts
     ]

@@ -54,7 +54,9 @@ def groups(rows: Sequence[Row], start: int, count: int) -> dict[str, Any]:
         "answers": len(rows),
         "groups": len(grouped),
         "start": start,
-        "shown": [{**prompt(members[0]), "group": group, "answers": [answer(row) for row in members]} for group, members in shown],
+        "shown": [
+            {**prompt(members[0]), "group": group, "answers": [answer(row) for row in members]} for group, members in shown
+        ],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil
 from typing import NamedTuple
 
@@ -66,6 +67,6 @@ def thinned(series: Series, most: int) -> list[tuple[float, float]]:
     bounds = [index * len(series) // count for index in range(count + 1)]
     return [
         (sum(x for x, _ in part) / len(part), sum(y for _, y in part) / len(part))
-        for start, stop in zip(bounds, bounds[1:], strict=False)
+        for start, stop in pairwise(bounds)
         if (part := series[start:stop])
     ]

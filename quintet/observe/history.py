@@ -12,6 +12,8 @@ from quintet.observe.records import Row, number
 from quintet.observe.tail import Tail, parsed
 
 Axis = Literal["steps", "tokens", "seconds"]
+RECENT = 10
+"""Steps whose mean stands for "now", and for "when the stage began"."""
 BULKY = ("examples", "outcomes", "problems")
 """What an evaluation's row holds for each problem; it stays in the file until somebody asks."""
 
@@ -35,6 +37,11 @@ class History:
 
     def __len__(self) -> int:
         return len(self.columns.get("step", ()))
+
+    @property
+    def stage_length(self) -> int:
+        """Steps done in the stage under way."""
+        return len(self) - self.stages[-1][1] if self.stages else 0
 
     def look(self) -> bool:
         """Read what was added; whether there was anything."""
@@ -98,17 +105,20 @@ class History:
                 if (r.get("task"), r.get("split")) == task]  # fmt: skip
         return sorted((x, y) for x, y in told if isfinite(x) and isfinite(y))
 
-    def recent(self, key: str, steps: int = 10) -> float:
-        """The mean of the metric's finite values over the last steps of the stage under way; NaN where there is none."""
-        column, begin = self.columns.get(key), self.stages[-1][1] if self.stages else 0
-        some = [value for value in (column or ())[max(begin, len(self) - steps) :] if isfinite(value)]
+    def recent(self, key: str, steps: int = RECENT) -> float:
+        """The mean of the metric's last finite values in the stage under way; NaN where there is none."""
+        some = self._stage(key)[-steps:]
         return sum(some) / len(some) if some else nan
 
-    def first(self, key: str, steps: int = 10) -> float:
-        """The mean over the first steps of the stage under way; NaN where there is none."""
-        column, begin = self.columns.get(key), self.stages[-1][1] if self.stages else 0
-        some = [value for value in (column or ())[begin : begin + steps] if isfinite(value)]
+    def first(self, key: str, steps: int = RECENT) -> float:
+        """The mean of its first finite values in the stage under way; NaN where there is none."""
+        some = self._stage(key)[:steps]
         return sum(some) / len(some) if some else nan
+
+    def _stage(self, key: str) -> list[float]:
+        """The metric's finite values in the stage under way."""
+        column = self.columns.get(key, array("d"))
+        return [value for value in column[len(self) - self.stage_length :] if isfinite(value)]
 
     def seconds_by_part(self) -> list[tuple[str, float]]:
         """Where the time of all steps went, longest first; `other` is what no part claims."""

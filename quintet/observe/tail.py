@@ -22,7 +22,7 @@ class Line(NamedTuple):
 
 
 class Tail:
-    """The lines of a file that grows. A resumed run cuts its journals back: then reading begins again, and `begun` counts it."""
+    """The lines of a file that grows. A resumed run cuts its journals back: then reading begins again, which `begun` counts."""
 
     def __init__(self, path: Path, most: int = MOST_BYTES) -> None:
         self.path, self.most = path, most

@@ -123,7 +123,7 @@ def _with(caption: object, sentence: str) -> Text:
 
 
 def line(run: RunAt, state: RunState) -> str:
-    """A run as one line.  Example: "grpo · seed 1  running  40/120  reward 0.61  61.0 % (58.0–64.0)  5,200 tok/s  1:10 left" """
+    """A run as one line.  Example: "grpo · seed 1  running  40/120  reward 0.61  61.0 % (58.0–64.0)  1:10 left" """
     step, reward, held_out, speed, left = _numbers(state)
     facts = [step, reward and f"reward {reward}", held_out, speed and f"{speed} tok/s", left and f"{left} left", state.reason]
     return visible("  ".join([run.name, state.state, *filter(None, facts)])).replace(NARROW, " ")

@@ -96,7 +96,7 @@ function axes(x, chart, place) {
   return drawn;
 }
 
-function curves(chart, place, some) {
+function curves(chart, place, some, radius = 3) {
   return some.flatMap((line) => {
     const kind = `c${colour(line.label)}`;
     const path = (points) => points.map(([x, y], index) => `${index ? "L" : "M"}${place.x(x).toFixed(1)} ${place.y(y).toFixed(1)}`).join("");
@@ -105,8 +105,8 @@ function curves(chart, place, some) {
       : [];
     const raw = line.raw.filter((piece) => piece.length).map((piece) => svg("path", { class: `raw ${kind}`, d: path(piece) }));
     const strong = line.strong.filter((piece) => piece.length).map((piece) => svg("path", { class: `line ${kind}`, d: path(piece) }));
-    const few = line.strong.flat().length <= 12 ? line.strong.flat() : line.strong.flat().slice(-1);
-    const dots = few.map(([x, y]) => svg("circle", { class: `dot ${kind}`, cx: place.x(x), cy: place.y(y), r: 3 }));
+    const few = radius > 2 && line.strong.flat().length <= 12 ? line.strong.flat() : line.strong.flat().slice(-1);
+    const dots = few.map(([x, y]) => svg("circle", { class: `dot ${kind}`, cx: place.x(x), cy: place.y(y), r: radius }));
     return [...band, ...raw, ...strong, ...dots];
   });
 }
@@ -222,7 +222,7 @@ function drawSmall() {
     say(button.children[0], chart.title);
     const width = 160, height = 56;
     const place = scales(x, chart, { left: 2, right: 4, top: 4, bottom: 4, width, height });
-    button.children[1].replaceChildren(...curves(chart, place, chart.lines.filter((line) => !hidden.has(line.label))));
+    button.children[1].replaceChildren(...curves(chart, place, chart.lines.filter((line) => !hidden.has(line.label)), 2));
     const values = chart.lines.map(ends).filter(Boolean).map(([, value]) => value);
     const [least, most] = [Math.min(...values), Math.max(...values)].map((value) => format(value, chart.unit));
     say(button.children[2], values.length ? (least === most ? least : `${least} … ${most}`) : "–");

@@ -3,7 +3,7 @@
 import { byId, el, say } from "./dom.js";
 import { colour } from "./colours.js";
 
-const COLUMNS = ["state", "step", "reward", "held out", "tokens/s", "time left"];
+const COLUMNS = ["state", "step", "held out", "reward", "tokens/s", "time left"];
 const rows = new Map();
 let body = null;
 
@@ -13,6 +13,7 @@ export function showRuns(told, chosen, choose) {
   document.title = `${standing(told)} · ${told.name}`;
   say(byId("standing"), standing(told));
   showAdvice(told.advice);
+  say(byId("runs-h"), told.kind === "run" ? "The run" : "The runs");
   if (told.kind === "run") return showStrip(runs[0]);
   if (!body) makeTable();
   for (const run of runs) {
@@ -99,7 +100,7 @@ function fillRow(row, run, chosen) {
   word.className = `state ${run.state}`;
   word.title = run.reason;
   setProgress(state.querySelector(".progress"), run);
-  const told = [run.steps ? `${run.step}/${run.steps}` : `${run.step}`, run.reward, run.score, run.speed, run.left];
+  const told = [run.steps ? `${run.step}/${run.steps}` : `${run.step}`, run.score, run.reward, run.speed, run.left];
   cells.forEach((cell, index) => say(cell, told[index] || "–"));
 }
 
