@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO
 
 import quintet
+from quintet.observe.comparison_folder import is_comparison
+from quintet.observe.records import require_run
 
 ROOT = Path(quintet.__file__).parent.parent
 """Where the child finds the same Quintet, without whatever lies in the folder it is started in (-P)."""
@@ -51,6 +53,11 @@ def require() -> None:
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         raise ValueError(f"The live page needs {' and '.join(missing)}. Install them with: pip install 'quintet[live]'")
+
+
+def require_folder(folder: Path) -> Path:
+    """The folder itself, if it holds a run or a comparison; ValueError if not."""
+    return folder if is_comparison(folder) else require_run(folder)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -39,7 +40,8 @@ def serve(folder: Path, port: int = 0, say: Callable[[str], None] = print, until
     if until_stdin_ends:
         threading.Thread(target=_stop_with_parent, args=(server,), daemon=True).start()
     say(f"http://{HOST}:{listener.getsockname()[1]}/{token}/")
-    server.run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # how its user ends it
+        server.run(sockets=[listener])
 
 
 def _listen(port: int) -> socket.socket:
