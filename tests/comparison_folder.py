@@ -13,6 +13,14 @@ from tests.run_folder import rollout_rows, score_of, write_rows
 
 LABELS = ("reinforce", "trpo", "ppo", "dpo", "grpo")
 GAINS = {"reinforce": 0.16, "trpo": 0.2, "ppo": 0.14, "dpo": 0.12, "grpo": 0.24}
+EXPERIMENT = """\
+task = "maze"
+model = "preset:1m"
+
+[comparison]
+seeds = {seeds}
+tokens = 66000
+"""
 SETTINGS = """\
 model = "preset:1m"
 seed = {seed}
@@ -38,7 +46,8 @@ def write_comparison(
 ) -> Path:
     """Write every file of a comparison; `done`: how far each run is, 1 where it is left out."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "comparison.toml").write_text(f'algorithms = {json.dumps(list(labels))}\nseeds = {seeds}\ntask = "maze"\n')
+    contenders = "".join(f'\n[[contender]]\nalgorithm = "{label}"\n' for label in labels)
+    (folder / "comparison.toml").write_text(EXPERIMENT.format(seeds=seeds) + contenders)
     for number, (label, seed) in enumerate((label, seed) for label in labels for seed in range(seeds)):
         share = done[number] if number < len(done) else 1.0
         write_member(folder / label / f"seed-{seed}", label, seed, steps, share, attack)

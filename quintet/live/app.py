@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from quintet.live import texts
 from quintet.live.answers import search
-from quintet.live.charts import chart, metrics_of, x_axis
+from quintet.live.charts import chart, x_axis
 from quintet.live.guard import Guard
 from quintet.live.overview import overview
 from quintet.live.watched import Watched, WatchedRun
@@ -25,6 +25,7 @@ from quintet.observe.records import Row
 from quintet.observe.rollout_groups import prompt_text
 from quintet.observe.safe_text import visible
 from quintet.observe.tail import parsed
+from quintet.report.label_curves import metrics_of
 
 PAGE = Path(__file__).with_name("page")
 STYLE = Path(__file__).parent.parent / "report" / "style.css"
@@ -117,12 +118,10 @@ def _in_peace(reply: Reply) -> Reply:
 def curves(watched: Watched, request: Request) -> dict[str, Any]:
     """The chosen metric large, the others small, all runs in each."""
     axis = _axis(request.query_params.get("x", "steps"))
-    runs: dict[str, list[WatchedRun]] = {}
-    for run in watched.runs.values():
-        runs.setdefault(run.at.label, []).append(run)
+    runs = watched.compared
     if not runs:
         return {"metrics": [], "x": None, "large": None, "small": []}
-    metrics = metrics_of(watched.runs.values())
+    metrics = metrics_of(run.history for seeds in runs.values() for run in seeds)
     wanted = request.query_params.get("metric", "")
     chosen = next((m for m in metrics if m.key == wanted), metrics[0] if metrics else None)
     return {

@@ -78,6 +78,7 @@ def _run(identity: str, run: WatchedRun) -> dict[str, Any]:
         "stage": visible(state.stage),
         "step": state.step,
         "steps": state.steps,
+        "share": state.share if isfinite(state.share) else None,
         "reward": short(state.reward) if isfinite(state.reward) else "",
         "score": held_out if isfinite(state.score) else "",
         "speed": f"{state.tokens_per_second:,.0f}" if isfinite(state.tokens_per_second) else "",

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 
 from quintet.live.answers import Answers
-from quintet.observe.comparison_folder import RunAt, advice_of, is_comparison, runs_of
+from quintet.observe.comparison_folder import START, RunAt, advice_of, is_comparison, name_of, runs_of, start_of
 from quintet.observe.history import History
 from quintet.observe.run_state import RunState, settings_of, state_of
 
@@ -25,7 +25,7 @@ class WatchedRun:
 
     @property
     def name(self) -> str:
-        return self.at.name if self.at.seed >= 0 else self.at.label
+        return name_of(self.at)
 
     @property
     def state(self) -> RunState:
@@ -38,7 +38,7 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runs: dict[str, WatchedRun] = {}
-        """By their names in addresses: "run", or LABEL/seed-K."""
+        """By their names in addresses: "run", or "start" and LABEL/seed-K."""
         self.version = 0
         """Counts the looks that found something."""
         self.lock = Lock()
@@ -48,6 +48,16 @@ class Watched:
     @property
     def is_comparison(self) -> bool:
         return is_comparison(self.folder)
+
+    @property
+    def compared(self) -> dict[str, list[WatchedRun]]:
+        """The runs by label; the common start only while no other has begun."""
+        found: dict[str, list[WatchedRun]] = {}
+        for run in self.runs.values():
+            found.setdefault(run.at.label, []).append(run)
+        others = {label: runs for label, runs in found.items() if label != START}
+        begun = any(len(run.history) or run.history.evaluations for runs in others.values() for run in runs)
+        return others if begun else found
 
     @property
     def advice(self) -> dict[str, Any]:
@@ -78,5 +88,7 @@ class Watched:
         if not self.is_comparison:
             yield "run", RunAt(self.folder.resolve().name, -1, self.folder, {})
             return
+        if (start := start_of(self.folder)) is not None:
+            yield start.label, start
         for at in runs_of(self.folder):
             yield f"{at.label}/seed-{at.seed}", at

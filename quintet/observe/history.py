@@ -101,8 +101,9 @@ class History:
             return []
         task = self.evaluations[-1].get("task"), self.evaluations[-1].get("split")
         places = dict(zip(self.columns.get("step", ()), self.axis(kind), strict=False)) | {0.0: 0.0}
-        told = [(places.get(number(r, "step"), nan), number(r, what)) for r in self.evaluations
-                if (r.get("task"), r.get("split")) == task]  # fmt: skip
+        own = {"steps": "step", "tokens": "num_sampled_tokens", "seconds": "seconds"}[kind]
+        rows = [row for row in self.evaluations if (row.get("task"), row.get("split")) == task]
+        told = [(number(r, own) if own in r else places.get(number(r, "step"), nan), number(r, what)) for r in rows]
         return sorted((x, y) for x, y in told if isfinite(x) and isfinite(y))
 
     def recent(self, key: str, steps: int = RECENT) -> float:

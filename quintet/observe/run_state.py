@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, isfinite, nan
 from typing import Any
@@ -29,7 +30,9 @@ class RunState:
     step: int
     """Steps done in the whole run."""
     steps: int
-    """Steps it is to make; 0 where nobody knows."""
+    """Steps it is to make; 0 where nobody knows, or where a budget ends it."""
+    share: float
+    """How much of it is done, from 0 to 1, by steps or by the budget that ends it; NaN where nobody knows."""
     reward: float
     """Mean over the last ten steps."""
     score: float
@@ -56,7 +59,8 @@ def state_of(run: RunAt, history: History, settings: Mapping[str, Any], clock: C
         reason=reason,
         stage=str(last.get("stage", "")),
         step=int(step) if isfinite(step) else 0,
-        steps=sum(_whole(stage, "steps") for stage in stages),
+        steps=0 if any(_budgets(stage) for stage in stages) else sum(_whole(stage, "steps") for stage in stages),
+        share=1.0 if state == "done" else _share(history, stages),
         reward=history.recent("reward"),
         score=number(newest, "score"),
         low=number(newest, "low"),
@@ -107,18 +111,46 @@ def _whole(facts: Mapping[str, Any], key: str) -> int:
     return int(value) if isfinite(value) else 0
 
 
-def _seconds_left(history: History, stages: list[Mapping[str, Any]]) -> float:
-    """What the stage under way still takes: the steps it has left, or the tokens it may still sample if those end earlier."""
-    pace = history.recent("step_time", 50)
-    steps = number(history.last, "stage_steps") - number(history.last, "stage_step")
+def _budgets(stage: Mapping[str, Any]) -> dict[str, float]:
+    """What a stage may use before it ends, whatever steps are left: sampled tokens, seconds of training."""
+    found = {"num_sampled_tokens": number(stage, "token_budget"), "seconds": number(stage, "seconds_budget")}
+    return {name: amount for name, amount in found.items() if amount > 0}
+
+
+def _share_of_stage(history: History, stage: Mapping[str, Any]) -> float:
+    """How much of the stage under way is done: by its steps, or by the budget that will end it earlier."""
+    begin = len(history) - history.stage_length
+    tokens = history.columns.get("num_sampled_tokens", array("d"))
+    used = {
+        "num_sampled_tokens": (tokens[-1] - (tokens[begin - 1] if begin else 0.0)) if tokens else nan,
+        "seconds": sum(value for value in history.columns.get("step_time", ())[begin:] if isfinite(value)),
+    }
+    shares = [used[name] / amount for name, amount in _budgets(stage).items()]
+    shares.append(number(history.last, "stage_step") / number(history.last, "stage_steps"))
+    return min(1.0, max((share for share in shares if isfinite(share)), default=nan))
+
+
+def _stage_of(history: History, stages: Sequence[Mapping[str, Any]]) -> tuple[int, Mapping[str, Any]]:
     index = number(history.last, "stage_index")
-    stage = stages[int(index)] if isfinite(index) and 0 <= index < len(stages) else {}
-    budget, sampled = number(stage, "token_budget"), history.columns.get("num_sampled_tokens")
-    if budget > 0 and sampled:
-        begin = history.stages[-1][1]
-        before = sampled[begin - 1] if begin else 0.0
-        done = len(history) - begin
-        rate = (sampled[-1] - before) / done if done else nan
-        if isfinite(rate) and rate > 0:
-            steps = min(steps, max(0.0, budget - (sampled[-1] - before)) / rate)
-    return pace * steps
+    place = int(index) if isfinite(index) else len(history.stages) - 1
+    return place, stages[place] if 0 <= place < len(stages) else {}
+
+
+def _share(history: History, stages: Sequence[Mapping[str, Any]]) -> float:
+    """How much of the run is done; stages count by their steps, and alike where budgets end them."""
+    if not len(history):
+        return 0.0
+    place, stage = _stage_of(history, stages)
+    alike = any(_budgets(each) for each in stages)
+    weights = [1 if alike else _whole(each, "steps") for each in stages] or [1]
+    done = sum(weights[:place]) + weights[min(place, len(weights) - 1)] * _share_of_stage(history, stage)
+    return done / (sum(weights) or 1)
+
+
+def _seconds_left(history: History, stages: Sequence[Mapping[str, Any]]) -> float:
+    """What the stage under way still takes, at the pace of its last steps."""
+    if not len(history):
+        return nan
+    share = _share_of_stage(history, _stage_of(history, stages)[1])
+    steps = history.stage_length * (1 - share) / share if share > 0 else nan
+    return history.recent("step_time", 50) * steps

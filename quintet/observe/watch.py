@@ -15,8 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from quintet.observe.comparison_folder import RunAt, is_comparison, runs_of
-from quintet.observe.formats import NARROW, duration, interval, score, short
+from quintet.observe.comparison_folder import RunAt, is_comparison, name_of, runs_of, start_of
+from quintet.observe.formats import NARROW, duration, interval, percent, score, short
 from quintet.observe.history import History
 from quintet.observe.run_state import RunState, settings_of, state_of
 from quintet.observe.safe_text import visible
@@ -38,7 +38,8 @@ class Runs:
     def look(self) -> Standing:
         """Every run and how it stands now."""
         standing = []
-        for run in runs_of(self.folder):
+        start = start_of(self.folder)
+        for run in [*([start] if start else []), *runs_of(self.folder)]:
             history = self._histories.setdefault(run.folder, History(run.folder))
             while history.look():
                 pass
@@ -77,8 +78,8 @@ def _lines(runs: Runs, out: rich.console.Console, sleep: Callable[[float], None]
         standing = runs.look()
         now_and_then = tick % round(PLAIN_EVERY_SECONDS / EVERY_SECONDS) == 0
         for run, state in standing:
-            if said.get(run.name) != state.state or (now_and_then and state.state == "running"):
-                said[run.name] = state.state
+            if said.get(name_of(run)) != state.state or (now_and_then and state.state == "running"):
+                said[name_of(run)] = state.state
                 out.print(Text(line(run, state)), soft_wrap=True)
         if _over(standing):
             return
@@ -107,12 +108,12 @@ def table(name: str, standing: Standing) -> Table:
     for run, state in standing:
         if before is not None and run.label != before:
             drawn.add_section()
-        cells = [Text(visible(run.label)) if run.label != before else Text(""), Text(str(run.seed))]
+        cells = [Text(visible(run.label)) if run.label != before else Text(""), Text(str(run.seed) if run.seed >= 0 else "")]
         drawn.add_row(*cells, Text(state.state, style=STYLES.get(state.state, "")), *map(Text, _numbers(state)))
         before = run.label
     for run, state in standing:
         if state.reason:
-            drawn.caption = _with(drawn.caption, f"{run.name}: {state.reason}")
+            drawn.caption = _with(drawn.caption, f"{name_of(run)}: {state.reason}")
     drawn.caption_justify = "left"
     return drawn
 
@@ -126,11 +127,12 @@ def line(run: RunAt, state: RunState) -> str:
     """A run as one line.  Example: "grpo · seed 1  running  40/120  reward 0.61  61.0 % (58.0–64.0)  1:10 left" """
     step, reward, held_out, speed, left = _numbers(state)
     facts = [step, reward and f"reward {reward}", held_out, speed and f"{speed} tok/s", left and f"{left} left", state.reason]
-    return visible("  ".join([run.name, state.state, *filter(None, facts)])).replace(NARROW, " ")
+    return visible("  ".join([name_of(run), state.state, *filter(None, facts)])).replace(NARROW, " ")
 
 
 def _numbers(state: RunState) -> Sequence[str]:
-    step = f"{state.step:,}/{state.steps:,}" if state.steps else f"{state.step:,}"
+    share = percent(state.share, 0) if isfinite(state.share) and state.step else ""
+    step = f"{state.step:,}/{state.steps:,}" if state.steps else f"{state.step:,} {share}".strip()
     held_out = f"{score(state.score, state.unit)} {interval(state.low, state.high, state.unit)}".strip()
     return (
         step,

@@ -20,6 +20,8 @@ export function showRuns(told, chosen, choose) {
     if (!rows.has(run.id)) addRow(run, choose);
     fillRow(rows.get(run.id), run, run.id === chosen);
   }
+  const order = runs.map(({ id }) => rows.get(id)); // the server's: a run that begins late still stands among its label's
+  if (order.some((row, index) => body.children[index] !== row)) body.append(...order);
   return undefined;
 }
 
@@ -27,13 +29,19 @@ function standing({ kind, runs }) {
   if (kind === "run") {
     const [run] = runs;
     if (!run || run.state === "waiting") return "Waiting for the first step";
-    const place = run.steps ? `step ${run.step.toLocaleString("en")} of ${run.steps.toLocaleString("en")}` : `step ${run.step}`;
+    const place = `step ${stepOf(run)}`;
     const left = run.left ? `, about ${run.left} left` : "";
     return `${name(run.state)}${run.reason ? ` (${run.reason})` : ""}: ${run.stage} at ${place}${left}`;
   }
   const of = (state) => runs.filter((run) => run.state === state).length;
   const told = ["running", "waiting", "quiet", "failed", "stopped"].filter(of).map((state) => `${of(state)} ${state}`);
   return [`${of("done")} of ${runs.length} runs done`, ...told].join(", ");
+}
+
+function stepOf({ step, steps, share }) {
+  const told = step.toLocaleString("en");
+  if (steps) return `${told} of ${steps.toLocaleString("en")}`;
+  return share ? `${told} (${Math.round(100 * share)}\u202f% of its budget)` : told;
 }
 
 const name = (state) => state[0].toUpperCase() + state.slice(1);
@@ -48,7 +56,7 @@ function showAdvice(sentences) {
 function showStrip(run) {
   const box = byId("run-list");
   const facts = run
-    ? [["State", run.state], ["Stage", run.stage], ["Step", `${run.step} of ${run.steps || "?"}`], ["Held out", run.score],
+    ? [["State", run.state], ["Stage", run.stage], ["Step", stepOf(run)], ["Held out", run.score],
        ["Trained for", run.elapsed], ["Time left", run.left]].filter(([, value]) => value)
     : [];
   if (box.childElementCount !== 1 || !box.querySelector(".progress")) {
@@ -64,12 +72,11 @@ function showStrip(run) {
   });
 }
 
-const progress = () => el("div", { class: "progress", role: "progressbar", "aria-label": "Steps done", "aria-valuemin": 0 }, el("i"));
+const progress = () => el("div", { class: "progress", role: "progressbar", "aria-label": "Done", "aria-valuemin": 0, "aria-valuemax": 100 }, el("i"));
 
 function setProgress(bar, run) {
-  const share = run?.steps ? Math.min(1, run.step / run.steps) : 0;
-  bar.setAttribute("aria-valuemax", run?.steps || 1);
-  bar.setAttribute("aria-valuenow", run?.step || 0);
+  const share = run?.share ?? 0;
+  bar.setAttribute("aria-valuenow", Math.round(100 * share));
   bar.firstChild.style.width = `${100 * share}%`;
   bar.className = `progress ${run?.state ?? "waiting"}`;
 }
@@ -88,7 +95,6 @@ function addRow(run, choose) {
   const row = el("tr", {}, el("th", { scope: "row" }, el("span", { class: `swatch c${colour(run.label)}` }), button), ...cells);
   rows.set(run.id, row);
   body.append(row);
-  [...rows.entries()].sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true })).forEach(([, each]) => body.append(each));
 }
 
 function fillRow(row, run, chosen) {
