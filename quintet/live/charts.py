@@ -20,7 +20,7 @@ Runs = dict[str, list[WatchedRun]]
 def chart(runs: Runs, metric: Known, axis: Axis, large: bool) -> dict[str, Any]:
     """One metric of all runs, ready to be drawn."""
     points = POINTS_LARGE if large else POINTS_SMALL
-    drawn = [label_curve(label, [run.history for run in _counted(s)], metric, axis, points) for label, s in runs.items()]
+    drawn = [_drawn(label, seeds, metric, axis, points) for label, seeds in runs.items()]
     low, high = shared_range(drawn)
     share = is_share(metric, (run.history for seeds in runs.values() for run in seeds))
     ticks = nice_ticks(low, high)
@@ -52,10 +52,14 @@ def x_axis(runs: Runs, axis: Axis) -> dict[str, Any]:
     }
 
 
-def _counted(seeds: Sequence[WatchedRun]) -> list[WatchedRun]:
-    """All seeds but those under way that are not half as far as the farthest: their mean would reach no farther than they do."""
-    farthest = max(run.state.step for run in seeds)
-    return [run for run in seeds if run.state.state in ENDED or 2 * run.state.step >= farthest]
+def _drawn(label: str, seeds: Sequence[WatchedRun], metric: Known, axis: Axis, points: int) -> LabelCurve:
+    """A label's curve. Seeds under way that are not half as far as the farthest are drawn but don't count: the mean would reach
+    no farther than they do."""
+    states = [(run.history, run.state) for run in seeds]
+    farthest = max(state.step for _, state in states)
+    counted = [history for history, state in states if state.state in ENDED or 2 * state.step >= farthest]
+    begun = [history for history, _ in states if history not in counted]
+    return label_curve(label, counted, metric, axis, points, begun)
 
 
 def _reading(runs: Runs, metric: Known) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import isfinite
 
@@ -35,18 +35,22 @@ class LabelCurve:
         return [y for piece in self.strong for _, y in piece] + [y for _, low, high in self.band for y in (low, high)]
 
 
-def label_curve(label: str, seeds: Sequence[History], metric: Known, axis: Axis, points: int) -> LabelCurve:
-    """The curve of one or several seeds, in about `points` points."""
+def label_curve(
+    label: str, seeds: Sequence[History], metric: Known, axis: Axis, points: int, beside: Sequence[History] = ()
+) -> LabelCurve:
+    """The curve of one or several seeds, in about `points` points; those `beside` are drawn but don't count."""
+    others = [_series(seed, metric, axis, points) for seed in beside]
     if len(seeds) == 1:
-        return _of_one(label, seeds[0], metric, axis, points)
-    if metric is SCORE:
-        series = [seed.scores(axis) for seed in seeds]
-        means = series
-    else:
-        series = [thinned(seed.series(metric.key, axis), points) for seed in seeds]
-        means = [_trend(piece) for piece in series]
-    together = band(means, points)
-    return LabelCurve(label, series, [[(p.x, p.mean) for p in together]], [(p.x, p.low, p.high) for p in together])
+        one = _of_one(label, seeds[0], metric, axis, points)
+        return replace(one, raw=[*one.raw, *others])
+    series = [_series(seed, metric, axis, points) for seed in seeds]
+    together = band(series if metric is SCORE else [_trend(piece) for piece in series], points)
+    strong, around = [(p.x, p.mean) for p in together], [(p.x, p.low, p.high) for p in together]
+    return LabelCurve(label, [*series, *others], [strong], around)
+
+
+def _series(seed: History, metric: Known, axis: Axis, points: int) -> Piece:
+    return seed.scores(axis) if metric is SCORE else thinned(seed.series(metric.key, axis), points)
 
 
 def _of_one(label: str, run: History, metric: Known, axis: Axis, points: int) -> LabelCurve:
