@@ -137,12 +137,13 @@ def step(watched: Watched, request: Request) -> dict[str, Any]:
     """A page of a step's prompts; the nearest step with answers where the one asked for has none."""
     run = _run(watched, request.query_params.get("run", ""))
     asked = request.query_params.get("step", "")
-    at = run.answers.steps[-1] if asked in ("", "last") and run.answers.steps else run.answers.nearest(_whole(asked))
+    newest = run.answers.steps[-1] if run.answers.steps else None
+    at = newest if asked in ("", "last") else run.answers.nearest(_whole(asked))
     if at is None:
         raise Asked(_no_answers(run))
     before, after = run.answers.beside(at)
     page = texts.groups(run.answers.of_step(at), _whole(request.query_params.get("start", "0")), GROUPS_A_PAGE)
-    return {"step": at, "before": before, "after": after, "last": run.answers.steps[-1], **page}
+    return {"step": at, "before": before, "after": after, "last": newest, **page}
 
 
 @_in_peace

@@ -57,7 +57,7 @@ class Watched:
             found.setdefault(run.at.label, []).append(run)
         others = {label: runs for label, runs in found.items() if label != START}
         begun = any(len(run.history) or run.history.evaluations for runs in others.values() for run in runs)
-        return others if begun else found
+        return others if begun or START not in found else {START: found[START]}
 
     @property
     def advice(self) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def verdict(advice: Row, name: str) -> Markup | None:
 
 NOTE = (
     "Score: held out, at the end; IQM: interquartile mean over seeds and problems; in brackets 95 % intervals. Where intervals "
-    "overlap, call it a tie. Area: mean score on the way. Tokens and seconds to it: until a run first reached the score that all "
-    "are measured by."
+    "overlap, call it a tie. Area: mean score on the way. Tokens and seconds to it: until a run first reached the score that "
+    "all are measured by."
 )
 Column = tuple[str, Callable[[Row], Sequence[Markup | str]]]
 
