@@ -137,7 +137,7 @@ def advice_for(labels: Sequence[str], seeds: int) -> dict[str, Any]:
                 "peak_memory_mb": 530.0,
                 "cpu_seconds": 50.0,
                 "wall_seconds": 54.0,
-                "networks": 2 if label == "ppo" else 1,
+                "networks": ["policy", "critic"] if label == "ppo" else ["policy"],
                 "passes": 1,
                 "diverged": 0,
                 "diagnosis": "It improved steadily.",
@@ -147,7 +147,8 @@ def advice_for(labels: Sequence[str], seeds: int) -> dict[str, Any]:
     sentences = ["GRPO and TRPO are a tie at the top.", "GRPO costs a third of TRPO's time: take GRPO."]
     return {
         "unit": "solved",
-        "budget": {"sampled_tokens": 66000},
+        "target": 0.35,
+        "budget": {"tokens": 66000, "seconds": 0.0, "seeds": seeds},
         "start": {"score": 0.25, "low": 0.21, "high": 0.29},
         "rows": sorted(rows, key=lambda row: -row["score"]),
         "pairs": pairs,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import isfinite, nan
 from pathlib import Path
 from typing import Literal
@@ -108,18 +108,17 @@ class History:
 
     def recent(self, key: str, steps: int = RECENT) -> float:
         """The mean of the metric's last finite values in the stage under way; NaN where there is none."""
-        some = self._stage(key)[-steps:]
+        some = list(islice(filter(isfinite, reversed(self._stage(key))), steps))
         return sum(some) / len(some) if some else nan
 
     def first(self, key: str, steps: int = RECENT) -> float:
         """The mean of its first finite values in the stage under way; NaN where there is none."""
-        some = self._stage(key)[:steps]
+        some = list(islice(filter(isfinite, self._stage(key)), steps))
         return sum(some) / len(some) if some else nan
 
-    def _stage(self, key: str) -> list[float]:
-        """The metric's finite values in the stage under way."""
-        column = self.columns.get(key, array("d"))
-        return [value for value in column[len(self) - self.stage_length :] if isfinite(value)]
+    def _stage(self, key: str) -> array[float]:
+        """The metric's values in the stage under way."""
+        return self.columns.get(key, array("d"))[len(self) - self.stage_length :]
 
     def seconds_by_part(self) -> list[tuple[str, float]]:
         """Where the time of all steps went, longest first; `other` is what no part claims."""

@@ -101,7 +101,8 @@ def table(name: str, standing: Standing) -> Table:
         padding=(0, 1, 0, 0),  # all of it fits into 80 columns
     )
     for heading in ("run", "seed", "state"):
-        drawn.add_column(heading, justify="right" if heading == "seed" else "left", no_wrap=True)
+        # a long label is the only thing that may need two lines
+        drawn.add_column(heading, justify="right" if heading == "seed" else "left", no_wrap=heading != "run", overflow="fold")
     for heading in ("step", "reward", "held out", "tok/s", "time left"):
         drawn.add_column(heading, justify="right", no_wrap=True)
     before = None

@@ -107,19 +107,25 @@ def _task(compared: Compared) -> str:
 
 
 def _facts(compared: Compared) -> list[tuple[str, str]]:
-    budget = compared.advice.get("budget")
-    told = ", ".join(f"{str(k).replace('_', ' ')} {v}" for k, v in budget.items() if v) if isinstance(budget, Mapping) else ""
     seconds = [number(m.at.status, "wall_seconds") for m in compared.members]
     memory = [number(m.at.status, "peak_memory_mb") for m in compared.members]
     found = [
         ("Task", _task(compared)),
         ("Model", named(compared.experiment.get("model")) or ""),
         ("Runs", f"{len(compared.seeds)} algorithms × {max(map(len, compared.seeds.values()), default=0)} seeds"),
-        ("Budget of each", told),
+        ("Budget of each", _budget(compared.advice.get("budget"))),
         ("Time of all", duration_in_words(sum(filter(isfinite, seconds))) if any(map(isfinite, seconds)) else ""),
         ("Peak memory", f"{max(filter(isfinite, memory)):,.0f} MB" if any(map(isfinite, memory)) else ""),
     ]
     return [(name, value) for name, value in found if value]
+
+
+def _budget(budget: Any) -> str:
+    """Example: _budget({"tokens": 66000, "seconds": 0.0}) == "66,000 sampled tokens" """
+    known = budget if isinstance(budget, Mapping) else {}
+    tokens, seconds = number(known, "tokens"), number(known, "seconds")
+    told = [f"{tokens:,.0f} sampled tokens"] if tokens > 0 else []
+    return ", ".join([*told, *([duration_in_words(seconds)] if seconds > 0 else [])])
 
 
 def _curves(compared: Compared) -> Markup | None:

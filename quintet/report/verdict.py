@@ -28,7 +28,7 @@ def verdict(advice: Row, name: str) -> Markup | None:
         "Which one?",
         tag("div", *warnings, *sentences, following, class_="advice"),
         scrolling(_table(rows, _scores(str(advice.get("unit", "reward")))), "What each algorithm scored"),
-        tag("p", NOTE, class_="note"),
+        tag("p", _note(advice), class_="note"),
         tag("h3", "What each cost"),
         scrolling(_table(rows, _COSTS), "What each algorithm cost"),
         _diagnoses(rows),
@@ -36,11 +36,16 @@ def verdict(advice: Row, name: str) -> Markup | None:
     )
 
 
-NOTE = (
-    "Score: held out, at the end; IQM: interquartile mean over seeds and problems; in brackets 95 % intervals. Where intervals "
-    "overlap, call it a tie. Area: mean score on the way. Tokens and seconds to it: until a run first reached the score that "
-    "all are measured by."
-)
+def _note(advice: Row) -> str:
+    """What the columns are."""
+    target, unit = number(advice, "target"), str(advice.get("unit", "reward"))
+    reached = f" Tokens and seconds to it: until a run reached {score(target, unit)}." if isfinite(target) else ""
+    return (
+        "Score: held out, at the end; IQM: interquartile mean over seeds and problems; in brackets 95 % intervals. Where "
+        f"intervals overlap, call it a tie. Area: mean score on the way.{reached}"
+    )
+
+
 Column = tuple[str, Callable[[Row], Sequence[Markup | str]]]
 
 
@@ -85,8 +90,10 @@ def _measured(row: Row, value: str, low: str, high: str, unit: str) -> list[Mark
 
 
 def _plain(row: Row, key: str) -> str:
-    """A number; yes and no for a truth, – for nothing."""
+    """A number; yes and no for a truth, names one after another, – for nothing."""
     value = row.get(key)
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "–"
     return ("yes" if value else "no") if isinstance(value, bool) else short(number(row, key), 4)
 
 

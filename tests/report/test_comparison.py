@@ -42,6 +42,10 @@ def test_its_parts_stand_in_reading_order(page: str) -> None:
     assert re.findall(r'<section id="([^"]+)"', page) == ["advice", "curves", "samples", "differing", "members", "again"]
     assert "<h1>GRPO and TRPO are a tie at the top.</h1>" in page
     assert "Next: </b>Two more seeds" in page
+    told = text_of(page).replace("\u202f", " ")
+    assert "66,000 sampled tokens" in told
+    assert "until a run reached 35.0 %" in told
+    assert "policy, critic" in told
 
 
 def test_every_curve_has_a_table_behind_it_and_a_description(page: str) -> None:

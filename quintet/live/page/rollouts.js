@@ -61,7 +61,8 @@ export function follow(chosen) {
       return problem(new Error(how));
     }
   }
-  if (answers && byId("follow").checked && !searching && answers.last !== place.last) return load(null);
+  const reading = byId("groups").matches(":focus-within"); // what somebody has opened or selected stays under their hands
+  if (answers && byId("follow").checked && !searching && !reading && answers.last !== place.last) return load(null);
   if (answers && answers.last !== place.last && place.last !== null) {
     place.last = answers.last;
     place.after ??= answers.last > place.step ? answers.last : null;
