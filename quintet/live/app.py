@@ -44,16 +44,17 @@ class Asked(ValueError):
     """A question that can't be answered, in a sentence for its asker."""
 
 
-def make_app(folder: Path, token: str, look_seconds: float = LOOK_SECONDS) -> Guard:
-    """The page of the run or comparison in `folder`, for those who know the token. The folder need not exist yet."""
+def make_app(folder: Path, token: str, is_ending: Callable[[], bool] = lambda: False) -> Guard:
+    """The page of the run or comparison in `folder`, for those who know the token. The folder need not exist yet.
+
+    Streams of events end when `is_ending` says so: a server waits for its connections before it ends.
+    """
     watched = Watched(folder)
-    ending = asyncio.Event()
 
     @asynccontextmanager
     async def looking(app: Starlette) -> AsyncIterator[None]:
-        task = asyncio.create_task(_keep_looking(watched, look_seconds))
+        task = asyncio.create_task(_keep_looking(watched))
         yield
-        ending.set()
         task.cancel()
 
     def answering(reply: Reply) -> Callable[[Request], Any]:
@@ -66,7 +67,7 @@ def make_app(folder: Path, token: str, look_seconds: float = LOOK_SECONDS) -> Gu
         return endpoint
 
     async def events(request: Request) -> Response:
-        return StreamingResponse(_events(watched, ending, look_seconds), media_type="text/event-stream")
+        return StreamingResponse(_events(watched, is_ending), media_type="text/event-stream")
 
     replies = {"curves": curves, "step": step, "answer": answer, "search": found, "differences": differences}
     routes = [Route(f"/data/{name}", answering(reply)) for name, reply in replies.items()]
@@ -74,24 +75,24 @@ def make_app(folder: Path, token: str, look_seconds: float = LOOK_SECONDS) -> Gu
     return Guard(Starlette(routes=routes, lifespan=looking), token)
 
 
-async def _keep_looking(watched: Watched, seconds: float) -> None:
+async def _keep_looking(watched: Watched) -> None:
     while True:
         more = await asyncio.to_thread(watched.look)
-        await asyncio.sleep(0.01 if more else seconds)
+        await asyncio.sleep(0.01 if more else LOOK_SECONDS)
 
 
-async def _events(watched: Watched, ending: asyncio.Event, seconds: float) -> AsyncIterator[str]:
+async def _events(watched: Watched, is_ending: Callable[[], bool]) -> AsyncIterator[str]:
     """Server-sent events: how everything stands, whenever that changed."""
     sent, silent = -1, 0.0
-    while not ending.is_set():
+    while not is_ending():
         if watched.version != sent:
             sent, silent = watched.version, 0.0
             yield f"data: {json.dumps(await asyncio.to_thread(overview, watched))}\n\n"
         elif silent >= PING_SECONDS:
             silent = 0.0
             yield f"data: {json.dumps(await asyncio.to_thread(overview, watched))}\n\n"  # "no news for 4 min" is news
-        await asyncio.sleep(seconds)
-        silent += seconds
+        await asyncio.sleep(LOOK_SECONDS)
+        silent += LOOK_SECONDS
 
 
 async def _file(request: Request) -> Response:

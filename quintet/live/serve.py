@@ -30,11 +30,11 @@ def serve(folder: Path, port: int = 0, say: Callable[[str], None] = print, until
     listener = _listen(port)
     token = secrets.token_urlsafe(24)
     config = uvicorn.Config(
-        make_app(folder, token),
+        make_app(folder, token, lambda: server.should_exit),
         log_level="error",
         access_log=False,  # an address in a log would tell the secret
         server_header=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=5,
     )
     server = uvicorn.Server(config)
     if until_stdin_ends:

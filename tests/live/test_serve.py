@@ -100,9 +100,10 @@ def test_ctrl_c_ends_quintet_live_in_peace(tmp_path: Path) -> None:
     first = process.stdout.readline()
     assert first.startswith(f"Live page of {run}: http://127.0.0.1:")
     address = first.split()[-1]
-    assert answers(address)
-    process.send_signal(signal.SIGINT)
-    _, complaints = process.communicate(timeout=20)
+    with urllib.request.urlopen(f"{address}data/events", timeout=20) as page_that_stays_open:
+        assert page_that_stays_open.readline().startswith(b"data: {")
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=20)
     assert (process.returncode, complaints) == (0, "")
 
 
