@@ -21,8 +21,8 @@ def chart(runs: Runs, metric: Known, axis: Axis, large: bool) -> dict[str, Any]:
     """One metric of all runs, ready to be drawn."""
     points = POINTS_LARGE if large else POINTS_SMALL
     drawn = [_drawn(label, seeds, metric, axis, points) for label, seeds in runs.items()]
-    low, high = shared_range(drawn)
     share = is_share(metric, (run.history for seeds in runs.values() for run in seeds))
+    low, high = shared_range(drawn, share)
     ticks = nice_ticks(low, high)
     return {
         "key": metric.key,

@@ -50,7 +50,7 @@ def chart_of(seeds: dict[str, list[History]], metric: Known, axis: Axis, points:
 
 def band_chart(chart: Chart, identity: str, height: int = 150) -> Markup:
     """The drawing. Evaluations are dots; other metrics are lines alone, and of the seeds only the band is drawn."""
-    low, high = shared_range(chart.curves)
+    low, high = shared_range(chart.curves, chart.share)
     last = chart.last
     ticks = nice_ticks(low, high)
     names = tick_names(ticks, chart.metric, chart.share)

@@ -94,8 +94,11 @@ def metrics_of(runs: Iterable[History]) -> list[Known]:
     return [*([SCORE] if any(run.evaluations for run in runs) else []), *known[:1], *parts, *known[1:], *others]
 
 
-def shared_range(curves: Sequence[LabelCurve]) -> tuple[float, float]:
-    """The values worth the axis: the strong lines whole, single values where they lie within as much again on either side."""
+def shared_range(curves: Sequence[LabelCurve], share: bool = False) -> tuple[float, float]:
+    """The values worth the axis: the strong lines whole, single values where they lie within as much again on either side.
+
+    Example: of shares that are all 0 it is a little more than from 0 to 10 %
+    """
     strong, raw = [y for c in curves for y in c.values], [y for c in curves for piece in c.raw for _, y in piece]
     if not (strong or raw):
         return 0.0, 1.0
@@ -103,6 +106,8 @@ def shared_range(curves: Sequence[LabelCurve]) -> tuple[float, float]:
     spread = most - least
     near = [y for y in raw if least - spread <= y <= most + spread]
     low, high = min([least, *near]), max([most, *near])
+    if share and low == high:
+        return max(-0.01, low - 0.1), min(1.01, high + 0.1)
     pad = 0.06 * (high - low) if low < high else abs(low) / 2 or 1.0
     return low - pad, high + pad
 

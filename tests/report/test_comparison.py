@@ -16,7 +16,7 @@ from quintet.report.comparison import read_comparison
 from quintet.report.curves import KNOWN
 from quintet.report.differing import differing, flat, settings_that_differ
 from quintet.report.html import MOST_BYTES, render_comparison
-from quintet.report.label_curves import SCORE
+from quintet.report.label_curves import SCORE, LabelCurve, shared_range
 from quintet.report.verdict import verdict
 from tests.comparison_folder import write_comparison
 from tests.run_folder import ACTING, ATTACK, write_rows
@@ -114,6 +114,18 @@ def test_a_chart_is_the_mean_of_the_seeds_with_the_lowest_and_the_highest(tmp_pa
 def test_nothing_is_drawn_of_a_metric_that_no_run_has(tmp_path: Path) -> None:
     assert chart_of({"a": histories(tmp_path, [0.0])}, KNOWN[2], "steps") is None
     assert chart_of({"a": [History(tmp_path / "none")]}, SCORE, "tokens") is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0, (-0.01, 0.1)), (1.0, (0.9, 1.01)), (0.5, (0.4, 0.6))])
+def test_shares_that_never_change_have_an_axis_of_shares(value: float, expected: tuple[float, float]) -> None:
+    curve = LabelCurve("a", [], [[(0, value), (1, value)]], [])
+    assert shared_range([curve], share=True) == pytest.approx(expected)
+    assert shared_range([curve]) == pytest.approx((value - (value / 2 or 1), value + (value / 2 or 1)))
+
+
+def test_single_values_far_away_do_not_flatten_the_means() -> None:
+    curve = LabelCurve("a", [[(0, 50.0), (1, 1.5)]], [[(0, 0.0), (1, 1.0)]], [])
+    assert shared_range([curve]) == pytest.approx((-0.09, 1.59))
 
 
 def test_a_lone_value_is_a_dot_and_labels_keep_their_colours(tmp_path: Path) -> None:
