@@ -6,7 +6,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ TRAIN: Options = {
     "--small": "the recipe's small version, its [small] table, if it has one",
     "--resume RUN": "go on with the run in this folder, to the same bits as if it had never stopped",
     "--dry-run": "check everything, print all settings as a recipe, and train nothing",
+    "--live": "serve a page that follows the run, on this machine only, for as long as it trains",
     "--json": "progress on stderr; stdout ends with a JSON object that says what came of it",
     **HELP,
 }
@@ -49,6 +51,7 @@ ROLLOUTS: Options = {
     **HELP,
 }
 REPORT: Options = {"-o, --out FILE": "where to write it (default RUN/report.html)", **HELP}
+LIVE: Options = {"--port N": "the port to listen at (default: a free one)", **HELP}
 DOCTOR: Options = {"--json": "print one JSON object instead of a text", **HELP}
 
 
@@ -102,13 +105,17 @@ def train(arguments: list[str]) -> None:
         _show(_train_help(line))
     as_json = "json" in line.options
     if "resume" in line.options:
-        others = [flag.written for flag in line.flags] + [spelled(o) for o in line.options if o not in ("resume", "json")]
+        others = [flag.written for flag in line.flags] + [
+            spelled(o) for o in line.options if o not in ("resume", "json", "live")
+        ]
         for other in [*line.words, *others]:
             line.problems.append(Problem(other, "A resumed run keeps its own settings. Leave this out, or start a new run."))
         _stop_if_wrong(line)
         from quintet import runs
 
-        return _finish(runs.resume(_run_folder(str(line.options["resume"])), quiet=as_json), as_json)
+        folder = _run_folder(str(line.options["resume"]))
+        with _live_page(folder, line):
+            return _finish(runs.resume(folder, quiet=as_json), as_json)
     for word in line.words[1:]:
         line.problems.append(Problem(word, "One algorithm at a time; several are the stages of a recipe (--recipe FILE)."))
     recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else None
@@ -118,7 +125,8 @@ def train(arguments: list[str]) -> None:
         return print(render(run), end="")
     from quintet import runs
 
-    return _finish(runs.start(run, quiet=as_json), as_json)
+    with _live_page(Path(run.machine.out), line):
+        return _finish(runs.start(run, quiet=as_json), as_json)
 
 
 def evaluate(arguments: list[str]) -> None:
@@ -172,6 +180,20 @@ def report(arguments: list[str]) -> None:
     print(write_report(folder, Path(str(line.options.get("out", folder / "report.html")))))
 
 
+def live(arguments: list[str]) -> None:
+    """Serve a page that shows a run or a comparison, finished or as it grows; only this machine can open it. Ctrl-C ends it."""
+    line = _plain(arguments, "live RUN", LIVE)
+    run, port = _only_word(line, "RUN", "the folder of a run or a comparison"), _whole(line, "port", 0)
+    _stop_if_wrong(line)
+    from quintet.live.beside import require, require_folder
+
+    require()
+    folder = require_folder(_run_folder(run))
+    from quintet.live.serve import serve
+
+    serve(folder, port or 0, lambda address: print(f"Live page of {folder}: {address}\nCtrl-C ends it.", flush=True))
+
+
 def doctor(arguments: list[str]) -> None:
     """Say what this machine can do and which settings to start from."""
     line = _plain(arguments, "doctor", DOCTOR)
@@ -189,6 +211,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "eval": (evaluate, "score a model on a task's held-out problems"),
     "rollouts": (rollouts, "show the answers of one step of a run"),
     "report": (report, "write a run's report, one HTML file"),
+    "live": (live, "serve a page that follows a run or a comparison"),
     "doctor": (doctor, "say what this machine can do and which settings to start from"),
 }
 
@@ -271,6 +294,22 @@ def _model_and_run(name: str) -> tuple[str, Path | None]:
     found = next((file for file in above if file.is_file()), None)
     model = path / "model" if (path / "model" / "config.json").is_file() else path
     return str(model), found
+
+
+@contextmanager
+def _live_page(folder: Path, line: CommandLine) -> Iterator[None]:
+    """The live page beside the run, if `--live` was given."""
+    if "live" not in line.options:
+        yield
+        return
+    from quintet.live.beside import live_page
+
+    with live_page(folder) as address:
+        print(f"Live page: {address}", file=sys.stderr)
+        try:
+            yield
+        finally:
+            print(f"The live page ends with the run. To see it again: quintet live {folder}", file=sys.stderr)
 
 
 # ---- writing ---------------------------------------------------------------------------------------------------------------

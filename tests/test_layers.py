@@ -39,6 +39,7 @@ KNOWS: dict[str, set[str]] = {
     "evaluate": {"data", "protocols", "intervals", "pass_at_k", "settings", "sources", "engines", "models"},
     "observe": {"data", "equations"},
     "report": {"data", "observe"},
+    "live": {"", "observe", "report"},
     "checkpoints": {"models"},
     "runs": RUN,
 }

@@ -177,21 +177,25 @@ def smoothed(points: Sequence[Point], share: float = 0.08) -> list[float]:
 
     Example: 100 points on a straight line stay there, but for one spike among them, which is gone
     """
-    reach = max(1, round(len(points) * share / 2))
-    steps, means = [point.step for point in points], [point.mean for point in points]
+    return trend([point.step for point in points], [point.mean for point in points], share)
+
+
+def trend(places: Sequence[float], values: Sequence[float], share: float = 0.08) -> list[float]:
+    """The same of any values at any rising places."""
+    reach = max(1, round(len(values) * share / 2))
     middles = []
-    for index in range(len(points)):
-        near = min(2, index, len(points) - 1 - index)
-        middles.append(median(means[index - near : index + near + 1]))
-    return [_fitted(steps, middles, index, reach) for index in range(len(points))]
+    for index in range(len(values)):
+        near = min(2, index, len(values) - 1 - index)
+        middles.append(median(values[index - near : index + near + 1]))
+    return [_fitted(places, middles, index, reach) for index in range(len(values))]
 
 
-def _fitted(steps: Sequence[float], values: Sequence[float], index: int, reach: int) -> float:
+def _fitted(places: Sequence[float], values: Sequence[float], index: int, reach: int) -> float:
     around = slice(max(0, index - reach), index + reach + 1)
-    if len(steps) == 1:
-        return values[0]
-    line = linear_regression(steps[around], values[around])
-    return line.slope * steps[index] + line.intercept
+    if len(places) == 1 or places[around][0] == places[around][-1]:
+        return values[index]
+    line = linear_regression(places[around], values[around])
+    return line.slope * places[index] + line.intercept
 
 
 def seconds_by_part(rows: Sequence[Row]) -> list[tuple[str, float]]:

@@ -1,13 +1,16 @@
-"""A run as one HTML file: no script, no request to anywhere, small enough to be mailed."""
+"""A run or a comparison as one HTML file: no script, no request to anywhere, small enough to be mailed."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from quintet.observe.comparison_folder import is_comparison
 from quintet.report.again import settings
 from quintet.report.blocks import Limits
+from quintet.report.comparison import Compared, header, read_comparison, sections, title_of
 from quintet.report.facts import Facts, read_facts
 from quintet.report.headline import explanation, headline, key_facts
 from quintet.report.markup import Markup, join, tag
@@ -22,12 +25,12 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 
 
 def write_report(run: Path, out: Path) -> Path:
-    """Write the report of the run in folder `run` to the file `out` and return `out`; under 500 kB whatever the run's size.
+    """Write the report of the run or comparison in folder `run` to the file `out`, under 500 kB whatever its size; `out`.
 
     Files the run doesn't have leave their sections out. The file is replaced in one move, so a reader never sees half of it.
     Raises ValueError when the folder holds no run or a file in it can't be read.
     """
-    page = render(read_facts(Path(run)))
+    page = render_comparison(read_comparison(run)) if is_comparison(run) else render(read_facts(Path(run)))
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.{os.getpid()}")
@@ -37,12 +40,21 @@ def write_report(run: Path, out: Path) -> Path:
 
 
 def render(facts: Facts) -> str:
-    """The page, with shorter samples where it would grow beyond `MOST_BYTES`."""
+    """The page of a run, with shorter samples where it would grow beyond `MOST_BYTES`."""
+    return _fitting(lambda limits: _page(facts, limits))
+
+
+def render_comparison(compared: Compared) -> str:
+    """The page of a comparison, as small."""
+    return _fitting(lambda limits: document(title_of(compared), header(compared), sections(compared, limits), compared.name))
+
+
+def _fitting(page_within: Callable[[Limits], str]) -> str:
     limits = Limits()
-    page = _page(facts, limits)
+    page = page_within(limits)
     while len(page.encode()) >= MOST_BYTES and limits.text > 50:
         limits = replace(limits, text=limits.text // 3, settings=limits.settings // 3, levels=max(4, limits.levels // 2))
-        page = _page(facts, limits)
+        page = page_within(limits)
     return page
 
 
@@ -54,8 +66,12 @@ def _page(facts: Facts, limits: Limits) -> str:
         rollout_section(facts, limits),
         settings(facts, limits),
     )
+    return document(f"{facts.task or 'Quintet'} · {facts.name}", _header(facts), found, facts.name)
+
+
+def document(title: str, top: Markup, found: Iterable[Markup | None], name: str) -> str:
+    """A whole page of these sections: what a browser may do with it is nothing but show it."""
     style = Markup(Path(__file__).with_name("style.css").read_text(encoding="utf-8"))
-    title = f"{facts.task or 'Quintet'} · {facts.name}"
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -66,7 +82,7 @@ def _page(facts: Facts, limits: Limits) -> str:
         tag("title", title),
         tag("style", style),
     )
-    body = tag("body", _header(facts), tag("main", *found), tag("footer", f"Written by Quintet from {facts.name}."))
+    body = tag("body", top, tag("main", *found), tag("footer", f"Written by Quintet from {name}."))
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
 
 

@@ -73,6 +73,24 @@ class Page:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
+    def wait_for(self, expression: str, seconds: float = 30.0) -> Any:
+        """The first value of an expression that is true; AssertionError with the page's text where none comes in time."""
+        deadline = time.monotonic() + seconds
+        while not (value := self.evaluate(expression)):
+            assert time.monotonic() < deadline, (
+                f"{expression}\n{self.evaluate('document.body.innerText')[:1500]}\n{self.complaints}"
+            )
+            time.sleep(0.05)
+        return value
+
+    def press(self, key: str) -> None:
+        """Press and release a key: a character, or a name such as Tab, Enter or ArrowLeft."""
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39}
+        text = "\r" if key == "Enter" else key if len(key) == 1 else ""
+        facts: dict[str, Any] = {"key": key, "windowsVirtualKeyCode": codes.get(key, 0)}
+        self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **facts)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **facts)
+
     def screenshot(self, path: Path) -> None:
         """The whole page, however long, as a PNG."""
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)

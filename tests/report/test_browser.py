@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from quintet.report import write_report
+from tests.comparison_folder import write_comparison
 from tests.report import chromium
 from tests.run_folder import ATTACK, write_run
 
@@ -97,3 +98,18 @@ def test_the_browser_sees_requests_scripts_and_wide_pages(page: chromium.Page, t
     assert page.complaints != []
     assert page.evaluate("document.title") == "ran"
     assert widest(page) > 360
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1200, False), (390, True)])
+def test_a_comparisons_report_loads_nothing_complains_of_nothing_and_fits(
+    page: chromium.Page, tmp_path: Path, width: int, dark: bool
+) -> None:
+    folder = write_comparison(tmp_path / "maze", steps=20, attack=ATTACK + "W" * 300)
+    report = write_report(folder, tmp_path / "report.html").as_uri()
+    page.open(report, width, dark=dark)
+    assert page.evaluate("document.title") == "maze · maze"
+    assert widest(page) <= width
+    assert page.requests == [report]
+    assert page.complaints == []
+    colours = "new Set([...document.querySelectorAll('#s0 .line, svg.curve .line.c0, svg.curve .line.c4')]"
+    assert page.evaluate(f"{colours}.map((line) => getComputedStyle(line).stroke)).size") == 2
