@@ -30,6 +30,9 @@ class Stage:
     token_budget: Whole = 0
     """Tokens that the stage may sample: no step begins once it has sampled this many, however many `steps` are left; 0 sets no
     bound. Algorithms are compared at equal budgets."""
+    seconds_budget: NonNegative = 0.0
+    """Seconds of training (evaluations and checkpoints left out) that the stage may take: no step begins once they are over; 0
+    sets no bound. A run that is bounded by time isn't repeated to the same bits."""
     reward_model: str = ""
     """A reward model that scores answers beside the task: a transformers folder for sequence classification, a hub id, or the
     name of an earlier stage that trains one."""
