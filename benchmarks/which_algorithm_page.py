@@ -52,8 +52,9 @@ def _intro() -> Iterator[str]:
     yield "# Which algorithm?"
     yield ""
     yield "Measure it on your own task: `quintet compare --algorithms reinforce,trpo,ppo,dpo,grpo --task …`, then"
-    yield "`quintet advise`. This page does that on tasks of different kinds; `python -m benchmarks.which_algorithm` repeats it. The"
-    yield "numbers are in docs/comparisons/, and each mark below follows from them by a rule in benchmarks/which_algorithm_page.py."
+    yield "`quintet advise`. This page does that on several tasks; `python -m benchmarks.which_algorithm` repeats it."
+    yield "The numbers are in docs/comparisons/; each mark below follows from them by a rule in"
+    yield "benchmarks/which_algorithm_page.py."
     yield ""
     yield "What data you have decides first: `quintet advise --data FILE` says which algorithms apply at all."
     yield ""
@@ -106,8 +107,9 @@ def _comparison(name: str, found: Mapping[str, Any]) -> Iterator[str]:
     bounds += [f"{budget['seconds']:.0f} seconds of training"] if budget["seconds"] else []
     yield f"## {name}: {' and '.join(bounds)} a run, {budget['seeds']} seeds"
     yield ""
+    yield f"Start: {_scored(start, unit)} of {advice['problems']:,} held-out problems."
     yield (
-        f"Start: {_scored(start, unit)} of {advice['problems']:,} held-out problems. Machine: {machine['processor']}, {machine['cores']} cores, {budget['parallel']} runs at a time; Python "
+        f"Machine: {machine['processor']}, {machine['cores']} cores, {budget['parallel']} runs at a time; Python "
         f"{machine['python']}, torch {machine['torch']}, transformers {machine['transformers']}, Quintet {machine['quintet']}."
     )
     yield f"Command: `quintet compare --recipe recipes/compare-{name}.toml`"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 import quintet
 from quintet import comparisons
+from tests.comparison_folder import write_comparison
 
 RECIPE = """
 task = "functions"
@@ -189,6 +191,36 @@ def test_ctrl_c_saves_the_runs_and_says_how_to_go_on(tmp_path: Path):
     assert comparisons.read_status(first)["state"] == "stopped"
     last = steps_of(first)
     assert (first / "checkpoints" / f"step-{last:06d}" / "manifest.json").is_file()
+
+
+def test_seeds_may_grow_and_what_is_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nothing is trained: the jobs are only looked at."""
+    from quintet import compare as module
+
+    asked: list[list[str]] = []
+    monkeypatch.setattr(module, "_work", lambda jobs, *_: asked.append([job.name for job in jobs]))
+    comparison = write_comparison(tmp_path / "c", {"grpo": (0.1, 0.2), "ppo": (0.1, 0.2)})
+    before = (comparison / "grpo" / "seed-1" / "recipe.toml").read_text()
+    assert module.resume(comparison, seeds=3) == comparison
+    assert asked == [[f"{label} seed {seed}" for seed in (1, 2, 3) for label in ("grpo", "ppo")]]
+    assert [run.status["state"] for run in comparisons.runs_of(comparison)] == ["done", "done", "waiting"] * 2
+    assert (comparison / "grpo" / "seed-1" / "recipe.toml").read_text() == before
+    assert comparisons.settings_of(comparison)["comparison"]["seeds"] == 3
+    with pytest.raises(ValueError, match="has 3 seeds already"):
+        module.resume(comparison, seeds=2)
+
+
+def test_cores_are_divided_between_runs_at_a_time(tmp_path: Path):
+    from quintet.compare import prepare
+    from quintet.config import new_comparison
+    from quintet.config.flags import Flag
+
+    given = {"task": "maze", "out": str(tmp_path), "threads": "5", "parallel": "1", "tokens": "500"}
+    experiment = new_comparison(None, False, ["grpo"], [Flag(k, v, f"--{k}") for k, v in given.items()])
+    for parallel, threads in ((1, 5), (2, 2), (9, 1)):
+        at = tmp_path / str(parallel)
+        prepare(replace(experiment, how=replace(experiment.how, parallel=parallel)), at)
+        assert f"\nthreads = {threads}\n" in (at / "grpo" / "seed-2" / "recipe.toml").read_text()
 
 
 def test_a_run_that_another_process_works_on_is_left_to_it(tmp_path: Path):

@@ -30,7 +30,9 @@ def advise(folder: Path, target: float | None = None, write: bool = True) -> Adv
     settings = comparisons.settings_of(folder)
     runs, finished = collect(folder)
     if not any(finished.values()):
-        raise ValueError(f"No run of {folder} has ended yet. Go on with it: quintet compare --resume {folder}")
+        reasons = [run.status["reason"] for run in runs if run.status["state"] == "failed"]
+        what = f"every run that ended has failed, the first one so: {reasons[0]}" if reasons else "no run has ended yet."
+        raise ValueError(f"{folder}: {what} Go on with: quintet compare --resume {folder}")
     scores, strata, left_out = outcomes(finished)
     start = _start(next(f for some in finished.values() for f in some), settings)
     estimates = {label: statistics.mean_score(some, strata) for label, some in scores.items()}

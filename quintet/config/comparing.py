@@ -3,7 +3,7 @@ within which budget, `[[start]]` how the common start is trained, `[[contender]]
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
@@ -161,10 +161,11 @@ def _resolve(draft: _Draft, problems: list[Problem], new: bool) -> Experiment:
     draft.shared.machine["out"] = Given(out, draft.shared.machine["out"].where if "out" in draft.shared.machine else "")
     if new:
         problems += [Problem("--out", what) for what in checks.of_new_comparison(Path(out))]
-    problems += list(_of_parallel(how, draft))
+    problems += list(_of_parallel(how, draft)) if new else []
     names = stage_names([*draft.start, *draft.contenders])[len(draft.start) :]
     contenders = [_contender(draft, how, n, s, problems) for n, s in zip(names, draft.contenders, strict=True)]
     problems += [Problem("", what) for what in _of_labels(names)]
+    problems += [Problem("", what) for what in _of_scores(next((run for run in contenders if run), None))]
     start = _run(draft.with_stages(draft.start), problems) if draft.start else None
     if problems:
         raise SettingsError(problems)
@@ -193,6 +194,14 @@ def _of_parallel(how: Comparison, draft: _Draft) -> list[Problem]:
         return []
     where = draft.how["parallel"].where if "parallel" in draft.how else ""
     return [Problem(where, f"parallel={how.parallel} is more than the {cores} cores this process may use. Set it to {cores}.")]
+
+
+def _of_scores(run: Run | None) -> Iterator[str]:
+    """Without held-out scores there would be nothing to compare in the end."""
+    if run is not None:
+        yield from checks.of_scoring(run.task)
+        if not run.machine.eval_problems:
+            yield "eval_problems=0 scores nothing, so there would be nothing to compare. Set eval_problems=500 or more."
 
 
 def _of_labels(names: Sequence[str]) -> list[str]:

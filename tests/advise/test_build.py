@@ -128,7 +128,10 @@ def test_a_folder_that_is_none_and_one_without_an_end_are_told(tmp_path: Path):
         advise(tmp_path)
     folder = write_comparison(tmp_path / "c", {"grpo": (0.5,)})
     comparisons.write_status(comparisons.folder_of(folder, "grpo", 1), state="stopped")
-    with pytest.raises(ValueError, match=r"No run of .* has ended yet"):
+    with pytest.raises(ValueError, match="no run has ended yet"):
+        advise(folder)
+    comparisons.write_status(comparisons.folder_of(folder, "grpo", 1), state="failed", reason="The disk is full.")
+    with pytest.raises(ValueError, match=r"the first one so: The disk is full\."):
         advise(folder)
 
 

@@ -151,6 +151,7 @@ def test_what_has_no_place_in_a_comparison_is_named(lines: str, told: str):
 def test_nothing_to_compare_no_budget_and_more_runs_than_cores_are_told():
     assert "Nothing is compared yet." in complaints("task=maze")
     assert "Without a budget" in complaints("task=maze", "tokens=0", algorithms="grpo")
+    assert "eval_problems=0 scores nothing" in complaints("task=maze", "eval_problems=0", algorithms="grpo")
     assert "parallel=999 is more than" in complaints("task=maze", "parallel=999", algorithms="grpo")
 
 
