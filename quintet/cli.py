@@ -14,7 +14,7 @@ from typing import Any
 
 import quintet
 from quintet.config import help as help_of
-from quintet.config import known, new_evaluation, new_run, registry, render
+from quintet.config import known, new_comparison, new_evaluation, new_run, new_task, registry, render, render_comparison
 from quintet.config.flags import CommandLine, spelled, split
 from quintet.config.problems import Problem, SettingsError, did_you_mean
 from quintet.config.reading import EVALUATION
@@ -52,6 +52,22 @@ ROLLOUTS: Options = {
 }
 REPORT: Options = {"-o, --out FILE": "where to write it (default RUN/report.html)", **HELP}
 LIVE: Options = {"--port N": "the port to listen at (default: a free one)", **HELP}
+COMPARE: Options = {
+    "--algorithms A,B": "what is compared: algorithms, or labels of the recipe's contenders (default: all of the recipe's)",
+    "--recipe FILE": "a comparison's recipe: [comparison], [[start]], [[contender]] and what they share; flags go in front",
+    "--small": "the recipe's small version, its [small] table, if it has one",
+    "--live": "serve a page that follows the runs, on this machine only, and print its address",
+    "--watch FOLDER": "only show how the runs of a comparison are doing, beside the process that trains them",
+    "--resume FOLDER": "go on with a comparison: what has ended stays, the rest is resumed, what failed is tried again",
+    "--dry-run": "check everything, print all settings as a recipe, and train nothing",
+    "--json": "progress on stderr; stdout ends with the advice as a JSON object",
+    **HELP,
+}
+ADVISE: Options = {
+    "--score X": "count tokens and seconds to this score (default: half of the way from the start to the best)",
+    "--json": "print one JSON object instead of tables",
+    **HELP,
+}
 DOCTOR: Options = {"--json": "print one JSON object instead of a text", **HELP}
 
 
@@ -194,6 +210,48 @@ def live(arguments: list[str]) -> None:
     serve(folder, port or 0, lambda address: print(f"Live page of {folder}: {address}\nCtrl-C ends it.", flush=True))
 
 
+def compare(arguments: list[str]) -> None:
+    """Train several algorithms, several times each, on equal terms, and say which earned its cost."""
+    line = _read(arguments, COMPARE)
+    if "help" in line.options:
+        _show(_compare_help(line))
+    if "watch" in line.options:
+        return _watch(line)
+    as_json = "json" in line.options
+    say: Callable[[str], None] = lambda text: print(text, file=sys.stderr if as_json else sys.stdout, flush=True)  # noqa: E731
+    if "resume" in line.options:
+        folder = _resume_comparison(line, say)
+    else:
+        for word in line.words:
+            line.problems.append(Problem(word, "Algorithms stand behind --algorithms, with commas between them."))
+        recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else None
+        algorithms = [name.strip() for name in str(line.options.get("algorithms", "")).split(",") if name.strip()]
+        experiment = new_comparison(recipe, "small" in line.options, algorithms, line.flags, line.problems)
+        if "dry_run" in line.options:
+            return print(render_comparison(experiment), end="")
+        from quintet import compare
+
+        with _live_page(Path(experiment.out), line):
+            folder = compare.start(experiment, say)
+    _advise(folder, None, as_json)
+    return None
+
+
+def advise(arguments: list[str]) -> None:
+    """Say which algorithm of a comparison to take; or, of a task or data, which algorithms apply at all."""
+    line = _read(arguments, ADVISE)
+    if "help" in line.options:
+        _show(_advise_help())
+    if not line.words and line.flags:
+        return _advise_task(line)
+    for flag in line.flags:
+        line.problems.append(Problem(flag.written, "A comparison keeps its own settings. Leave this out, or leave FOLDER out."))
+    target = _score(line)
+    name = _only_word(line, "FOLDER", "the folder of a comparison; or --task NAME or --data FILE for what applies there")
+    _stop_if_wrong(line)
+    return _advise(Path(name), target, "json" in line.options)
+
+
 def doctor(arguments: list[str]) -> None:
     """Say what this machine can do and which settings to start from."""
     line = _plain(arguments, "doctor", DOCTOR)
@@ -210,6 +268,8 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "train": (train, "train a model"),
     "eval": (evaluate, "score a model on a task's held-out problems"),
     "rollouts": (rollouts, "show the answers of one step of a run"),
+    "compare": (compare, "train several algorithms on equal terms"),
+    "advise": (advise, "say which algorithm to take, and how sure that is"),
     "report": (report, "write a run's report, one HTML file"),
     "live": (live, "serve a page that follows a run or a comparison"),
     "doctor": (doctor, "say what this machine can do and which settings to start from"),
@@ -256,6 +316,76 @@ def _whole(line: CommandLine, name: str, default: int | None, least: int = 0) ->
         line.problems.append(Problem(spelled(name), f'It must be a whole number of at least {least}, not "{text}".'))
         return default
     return int(str(text))
+
+
+def _score(line: CommandLine) -> float | None:
+    text = line.options.get("score")
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        line.problems.append(
+            Problem("--score", f'It must be a number such as 0.4 (a share, where problems are solved), not "{text}".')
+        )
+        return None
+
+
+def _resume_comparison(line: CommandLine, say: Callable[[str], None]) -> Path:
+    """Go on with a comparison; nothing but the number of its seeds may change."""
+    seeds = None
+    for flag in line.flags:
+        if flag.name != "seeds":
+            line.problems.append(
+                Problem(flag.written, "A comparison keeps its own settings; --seeds N alone may grow. Leave this out.")
+            )
+        elif not str(flag.value).isdecimal() or int(str(flag.value)) < 1:
+            line.problems.append(Problem(flag.written, f'It must be a whole number of at least 1, not "{flag.value}".'))
+        else:
+            seeds = int(str(flag.value))
+    others = [spelled(o) for o in line.options if o not in ("resume", "json", "live")]
+    for other in [*line.words, *others]:
+        line.problems.append(Problem(other, "A comparison keeps its own settings. Leave this out, or start a new one."))
+    _stop_if_wrong(line)
+    from quintet import compare
+
+    folder = Path(str(line.options["resume"]))
+    with _live_page(folder, line):
+        return compare.resume(folder, seeds, say)
+
+
+def _watch(line: CommandLine) -> None:
+    """The table of a comparison's runs, until Ctrl-C or their end."""
+    others = [flag.written for flag in line.flags] + [spelled(o) for o in line.options if o != "watch"]
+    for other in [*line.words, *others]:
+        line.problems.append(Problem(other, "--watch FOLDER stands alone: it shows a comparison and trains nothing."))
+    _stop_if_wrong(line)
+    from quintet.observe.watch import watch
+
+    watch(Path(str(line.options["watch"])))
+
+
+def _advise(folder: Path, target: float | None, as_json: bool) -> None:
+    from quintet.advise import advise
+
+    advice = advise(folder, target)
+    if as_json:
+        return print(_json(advice))
+    from quintet.advise.table import show
+
+    return show(advice)
+
+
+def _advise_task(line: CommandLine) -> None:
+    """Which algorithms can learn from what a task or data offer."""
+    task = new_task(line.flags, line.problems)
+    from quintet.advise import advice_for, applicable, given_by
+
+    given = given_by(task)
+    found, sentences = applicable(given), advice_for(given)
+    if "json" in line.options:
+        return print(_json({"given": vars(given), "algorithms": [vars(one) for one in found], "sentences": sentences}))
+    from quintet.advise.table import show_applicable
+
+    return show_applicable(found, sentences)
 
 
 def _for_several(sampling: Sampling, line: CommandLine) -> Sampling:
@@ -373,6 +503,28 @@ def _train_help(line: CommandLine) -> str:
     choices = "\n".join(help_of.of_tasks()) if algorithm else help_of.of_choices()
     settings = help_of.of_settings(algorithm, task, known.sampling(), known.machine())
     return "\n".join([usage, choices, "", help_of.of_options(TRAIN), "", settings]).rstrip()
+
+
+def _compare_help(line: CommandLine) -> str:
+    usage = (
+        "usage: quintet compare --algorithms A,B,… --task TASK [settings]\n"
+        "       quintet compare --recipe FILE [settings]\n"
+        "       quintet compare --resume FOLDER [--seeds N]\n\n"
+        "Each algorithm is trained with each seed from one start, within one budget, and scored on held-out problems.\n"
+        "A setting without a label before it goes to every contender that has it; --grpo.lr 1e-4 to one.\n"
+    )
+    settings = help_of.of_settings(None, _task_of(line), known.sampling(), known.machine())
+    comparison = help_of.of_comparison(known.comparison())
+    return "\n".join([usage, help_of.of_choices(), "", help_of.of_options(COMPARE), "", comparison, settings]).rstrip()
+
+
+def _advise_help() -> str:
+    usage = (
+        "usage: quintet advise FOLDER [options]              which algorithm of a comparison to take\n"
+        "       quintet advise --task TASK [settings]        which algorithms apply to a task\n"
+        "       quintet advise --data FILE [--reward FILE]   which apply to your data\n"
+    )
+    return "\n".join([usage, help_of.of_options(ADVISE)])
 
 
 def _eval_help(line: CommandLine) -> str:

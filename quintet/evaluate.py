@@ -29,7 +29,8 @@ def evaluate(task: Task, sampler: Sampler, sampling: Sampling, problems: int, k:
     Where the task says which answers are correct the score is their share (`unit`: solved), with Wilson's 95 % interval or, of
     several answers a problem, the bootstrap's over problems. Elsewhere it is the mean reward with a normal interval (`unit`:
     reward). With k > 1 there are `k` and, where it can be told, `pass` and `maj`: {"1": {score, low, high}, "2": …} for as many
-    answers as `pass_at_k.sizes` says. Pass@j is estimated from all k answers; Maj@j counts the votes of the first j."""
+    answers as `pass_at_k.sizes` says. Pass@j is estimated from all k answers; Maj@j counts the votes of the first j.
+    `outcomes`: each problem's own score, by level, in the split's order: two models are compared problem by problem."""
     prompts = list(islice(task.prompts("test"), problems))
     answers = grade(task, sampler.generate(prompts, k, sampling, SEED))
     groups = [answers[start : start + k] for start in range(0, len(answers), k)]
@@ -41,6 +42,7 @@ def evaluate(task: Task, sampler: Sampler, sampling: Sampling, problems: int, k:
         **({"k": k} if k > 1 else {}),
         **_scores(task, groups, k),
         "levels": {level: _scores(task, some, k) for level, some in by_level.items()},
+        "outcomes": {level: [_outcome(g) for g in some] for level, some in (by_level or {"": groups}).items()},
         "sampling": asdict(sampling),
         "examples": [_example(task, g[0]) for some in (by_level or {"": groups}).values() for g in some[:EXAMPLES_PER_LEVEL]],
     }
@@ -109,6 +111,17 @@ def _of_rewards(groups: Sequence[Sequence[float]]) -> dict[str, Any]:
     means = [fmean(rewards) for rewards in groups if rewards]
     low, high = of_mean(means)
     return {"n": len(means), "score": fmean(means) if means else None, "low": low, "high": high, "unit": "reward"}
+
+
+def _outcome(group: Sequence[Rollout]) -> float | None:
+    """What a problem's answers scored on average; None where none of them was judged."""
+    verdicts = [a.verdict for a in group if a.verdict is not None]
+    scores = [float(v.reward if v.correct is None else v.correct) for v in verdicts]
+    known = [score for score in scores if isfinite(score)]
+    if not known:
+        return None
+    mean = fmean(known)
+    return int(mean) if mean.is_integer() else mean
 
 
 def _example(task: Any, answer: Rollout) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from quintet.observe.records import read_jsonl
 from quintet.protocols import Source, Stats, Task, TaskError
 from quintet.report import write_report
 from quintet.settings import Run, Stage
-from quintet.sources import Demonstrations, Online, Pairs
+from quintet.sources import Demonstrations, Online, Pairs, Until
 from quintet.train import train
 
 
@@ -62,6 +62,10 @@ class Position:
     """Tokens that were learned from or sampled, prompts included."""
     sampled: int = 0
     """Tokens that were sampled, whether or not they were learned from: the budget that algorithms are compared by."""
+    seconds: float = 0.0
+    """Seconds spent on steps, without evaluations and checkpoints."""
+    stage_seconds: float = 0.0
+    """Those of the stage that is under way."""
     used: dict[str, int] = field(default_factory=lambda: {"demonstrations": 0, "preferences": 0, "answers": 0})
     """How many of the task's demonstrations, pairs and prompts earlier stages used: a later stage goes on behind them."""
     learner: dict[str, Any] | None = None
@@ -155,13 +159,16 @@ class _Session:
         clock = _Clock()
 
         def observe(step: int, batch: Batch, stats: Stats) -> None:
-            self._record(stage, step, batch, {**stats, "micro_batch": float(learner.micro_batch)}, clock)
+            passes = learner.backward_answers / len(batch.tokens)
+            learner.backward_answers = 0
+            more = {"backward_passes": passes, "micro_batch": float(learner.micro_batch)}
+            self._record(stage, step, batch, {**stats, **more}, clock)
             if step + 1 < stage.steps:  # the last step's are the stage's
                 self._on_the_way(stage, learner, source, interrupt)
             clock.restart()
 
         try:
-            train(stage.algorithm, learner, source, [observe], stage.steps, self.position.done)
+            train(stage.algorithm, learner, self._within(stage, source), [observe], stage.steps, self.position.done)
             if learner.score is not None:
                 save_reward_model(learner.score, self.policy.tokenizer, self.folder / stage.name)
                 self._evaluate_pairs(stage, learner)
@@ -175,6 +182,7 @@ class _Session:
             total=self.position.total,
             tokens=self.position.tokens,
             sampled=self.position.sampled,
+            seconds=self.position.seconds,
             used={**self.position.used, stage.algorithm.needs.source: source.number},
         )
         self._save(None, None)
@@ -236,6 +244,12 @@ class _Session:
         source.number = self.position.used[kind]
         return source
 
+    def _within(self, stage: Stage, source: Online | Demonstrations | Pairs) -> Source:
+        """The source, ended by the stage's budget of seconds if it has one."""
+        if not stage.seconds_budget:
+            return source
+        return Until(source, lambda: self.position.stage_seconds / stage.seconds_budget)
+
     def _sampler(self, stage: Stage, learner: EmbeddedLearner) -> EmbeddedSampler:
         """The policy's own; or one that goes on drawing from what the policy was when the stage began."""
         if not stage.algorithm.needs.frozen_sampler:
@@ -273,6 +287,8 @@ class _Session:
         self.position.sampled += int(batch.measured.get("sampled_tokens", 0))
         where = {"step": self.position.total, "stage": stage.name, "stage_step": self.position.done}
         seconds = clock.seconds()
+        self.position.seconds += seconds
+        self.position.stage_seconds += seconds
         row = {
             **where,
             "stage_steps": stage.steps,
@@ -315,7 +331,15 @@ class _Session:
         sampling = replace(self.run.sampling, temperature=machine.eval_temperature)
         row = evaluate(self.run.task, self.sampler, sampling, machine.eval_problems)
         stage = self.run.stages[min(self.position.stage, len(self.run.stages) - 1)].name
-        self.journal.append("evaluations", {"step": self.position.total, "stage": stage, "label": label, **row})
+        where = {
+            "step": self.position.total,
+            "stage": stage,
+            "label": label,
+            "num_tokens": self.position.tokens,
+            "num_sampled_tokens": self.position.sampled,
+            "seconds": self.position.seconds,
+        }
+        self.journal.append("evaluations", {**where, **row})
 
     def _evaluate_pairs(self, stage: Stage, learner: EmbeddedLearner) -> None:
         """How often a new reward model is right about pairs of the test split."""
@@ -350,7 +374,7 @@ class _Session:
             "steps": self.position.total,
             "tokens": self.position.tokens,
             "seconds": round(seconds, 1),
-            "evaluations": [{k: v for k, v in e.items() if k != "examples"} for e in evaluations],
+            "evaluations": [{k: v for k, v in e.items() if k not in ("examples", "outcomes")} for e in evaluations],
         }
 
 

@@ -30,6 +30,9 @@ class Stage:
     token_budget: Whole = 0
     """Tokens that the stage may sample: no step begins once it has sampled this many, however many `steps` are left; 0 sets no
     bound. Algorithms are compared at equal budgets."""
+    seconds_budget: NonNegative = 0.0
+    """Seconds of training (evaluations and checkpoints left out) that the stage may take: no step begins once they are over; 0
+    sets no bound. A run that is bounded by time isn't repeated to the same bits."""
     reward_model: str = ""
     """A reward model that scores answers beside the task: a transformers folder for sequence classification, a hub id, or the
     name of an earlier stage that trains one."""
@@ -101,3 +104,32 @@ class Run:
     task: Any
     """The task's record (`protocols.Task`)."""
     stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How algorithms are compared: how often, and within which budget."""
+
+    seeds: Count = 3
+    """Runs of each contender, with the seeds that follow the comparison's own `seed`. Three are the fewest that say something
+    of the spread; the table gets sharper with more."""
+    tokens: Whole = 60_000
+    """Tokens that each run may sample, the same for all; 0 sets no bound. Where only `seconds` is given it is 0."""
+    seconds: NonNegative = 0.0
+    """Seconds of training that each run may take, evaluations left out, the same for all; 0 sets no bound. It is only fair on a
+    machine that does nothing else."""
+    parallel: Count = 1
+    """Runs at a time, each a process of its own; the cores are divided between them."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything `quintet compare` needs to know."""
+
+    out: str
+    """The comparison's folder."""
+    how: Comparison
+    start: Run | None
+    """What trains the model that every contender begins from; None where that is a model as it is."""
+    contenders: tuple[Run, ...]
+    """One run each, of one stage whose name is the contender's label; seed, model and folder are still to be set."""

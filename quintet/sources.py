@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import nan
@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 
 from quintet.data import ABSENT, Batch, Prompt, Rollout, Sampling, Verdict
 from quintet.models.text import encode_answer, encode_prompt, tokens_until
-from quintet.protocols import Learner, Preferences, Sampler, State, Task, TaskError, Teacher
+from quintet.protocols import Learner, Preferences, Sampler, Source, State, Task, TaskError, Teacher
 
 
 class Online:
@@ -83,6 +83,10 @@ class Online:
         work.measured |= {"resampled": float(rounds), "kept_groups": float(min(len(found), self.prompts_per_step))}
         return found[: self.prompts_per_step] or groups
 
+    def spent(self) -> float:
+        """Share of the token budget that is used up."""
+        return min(1.0, self.sampled_tokens / self.token_budget) if self.token_budget else 0.0
+
     def sync(self, learner: Learner) -> None:
         """New weights to the sampler."""
         self.version += 1
@@ -111,6 +115,35 @@ def _differ(group: Sequence[Rollout]) -> bool:
     rewards = torch.tensor([r.verdict.reward for r in group if r.verdict])
     known = rewards[torch.isfinite(rewards)]
     return len(known) > 1 and bool(known.max() > known.min())
+
+
+class Until:
+    """A source that begins no further batch once `clock`, the share of the stage's time that is over, says 1."""
+
+    def __init__(self, source: Source, clock: Callable[[], float]) -> None:
+        self.source, self.clock = source, clock
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = iter(self.source)
+        while self.clock() < 1:
+            batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+    def spent(self) -> float:
+        """Share of the budget that is used up, whichever of time and tokens is nearer to its end."""
+        return max(min(1.0, self.clock()), getattr(self.source, "spent", lambda: 0.0)())
+
+    def sync(self, learner: Learner) -> None:
+        """New weights to the sampler."""
+        self.source.sync(learner)
+
+    def state(self) -> State:
+        return self.source.state()
+
+    def restore(self, state: State) -> None:
+        self.source.restore(state)
 
 
 class Demonstrations:

@@ -11,10 +11,13 @@ from quintet.protocols import Algorithm, Learner, Observer, Source
 def train(
     algorithm: Algorithm, learner: Learner, source: Source, observers: Sequence[Observer], steps: int, first: int = 0
 ) -> None:
-    """Steps `first` to `steps` of a stage that is `steps` long."""
+    """Steps `first` to `steps` of a stage that is `steps` long. Schedules follow the steps, or the source's budget where that
+    is nearer to its end."""
+    spent = getattr(source, "spent", lambda: 0.0)
+    share = spent()
     notes_of = getattr(algorithm, "notes", lambda batch: {})
     for step, batch in zip(range(first, steps), source):  # noqa: B905 (a source may be endless)
-        batch = learner.annotate(replace(batch, progress=step / steps), algorithm.needs)
+        batch = learner.annotate(replace(batch, progress=max(step / steps, share)), algorithm.needs)
         batch = replace(batch, advantage=algorithm.advantage(batch))
         batch = replace(batch, weight=algorithm.weight(batch))
         stats = algorithm.update(learner, algorithm.loss, batch)
@@ -22,3 +25,4 @@ def train(
         source.sync(learner)
         for observe in observers:
             observe(step, batch, {**stats, **learner.notes})
+        share = spent()

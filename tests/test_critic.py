@@ -157,3 +157,22 @@ def test_network_alone_runs_alone():
     assert all(p.grad is None for p in of.parameters)
     of.gradient(algorithm.loss, batch, only="policy")
     assert all(p.grad is None for p in of.networks["critic"].parameters)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "answers"),
+    [
+        (PPO(update=FirstOrder(epochs=2, minibatches=1)), 2 * 2 * 7),  # two passes of seven answers through two networks
+        (PPO(critic="head", update=FirstOrder(epochs=3, minibatches=1)), 3 * 7),
+        (TRPO(baseline="leave-one-out", update=NaturalStep(cg_iterations=2, fisher_share=1.0)), 7 + 2 * 3 * 7),
+        (
+            TRPO(update=NaturalStep(cg_iterations=1, fisher_share=1.0, critic_epochs=2, critic_minibatches=1)),
+            7 + 2 * 2 * 7 + 2 * 7,
+        ),
+    ],
+)
+def test_answers_that_are_differentiated_are_counted_once_for_each_network(algorithm: Any, answers: int):
+    """A natural step differentiates the batch once, and twice for each Fisher product: one an iteration, one for the length."""
+    of = learner(policy())
+    algorithm.update(of, algorithm.loss, prepared(algorithm, of, batch_of(ROWS, REWARDS)))
+    assert of.backward_answers == answers

@@ -82,6 +82,15 @@ def test_record_can_be_written_down_whatever_it_lacks(task: Any, problems, tmp_p
     assert (written["low"] is None) == (found["n"] < 2)
 
 
+def test_each_problems_outcome_is_kept_by_level_in_its_order():
+    """After `e` comes b: of the three kinds of prompt that take turns, the one that ends in e is solved."""
+    found = evaluate(Letter(), sampler(chain("eba ")), GREEDY, 7)
+    flat = [outcome for some in found["outcomes"].values() for outcome in some]
+    assert {level: len(some) for level, some in found["outcomes"].items()} == {"0": 3, "1": 2, "2": 2}
+    assert sum(flat) / 7 == pytest.approx(found["score"])
+    assert {tuple(some) for some in found["outcomes"].values()} == {(0, 0, 0), (1, 1), (0, 0)}
+
+
 def test_a_model_is_evaluated_by_its_name(tmp_path):
     policy().save(tmp_path)
     found = evaluate_model(str(tmp_path), Letter(), GREEDY, 6, Machine(device="cpu"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from quintet.models.load import tokenizer_for
 from quintet.tasks.maze import MazeTask
 from tests.models.architectures import with_sinks
+import pytest
 
 RECIPE = """
 model = "preset:1m"
@@ -92,6 +93,21 @@ def test_second_stage_goes_on_behind_the_prompts_of_the_first(tmp_path: Path):
     assert train("--recipe", str(path)).returncode == 0
     lines = (tmp_path / "run" / "rollouts.jsonl").read_text().splitlines()
     assert list(dict.fromkeys(json.loads(line)["prompt_id"] for line in lines)) == [f"maze-train-{i}" for i in range(6)]
+
+
+def test_stage_with_a_budget_of_seconds_ends_by_the_clock(tmp_path: Path):
+    """No step begins once the time is over; evaluations aren't counted, and say at which second they were made."""
+    path = recipe(tmp_path, steps=100_000)
+    done = train("--recipe", path, "--seconds-budget", "0.3", "--eval-every", "1")
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    seconds = [row["step_time"] for row in rows]
+    assert sum(seconds) >= 0.3 > sum(seconds[:-1])
+    assert all(0 <= row["backward_passes"] <= 1 for row in rows)
+    found = [json.loads(line) for line in (tmp_path / "run" / "evaluations.jsonl").read_text().splitlines()]
+    assert [row["seconds"] for row in found[:-1]] == pytest.approx([sum(seconds[:i]) for i in range(len(rows) + 1)])
+    assert [row["num_tokens"] for row in found[:-1]] == [0, *(row["num_tokens"] for row in rows)]
+    assert [row["num_sampled_tokens"] for row in found[:-1]] == [0, *(row["num_sampled_tokens"] for row in rows)]
 
 
 def test_ctrl_c_saves_and_says_how_to_resume(tmp_path: Path):

@@ -11,7 +11,7 @@ import torch
 
 from quintet.data import Batch, Prompt, Rollout, Sampling, Verdict
 from quintet.protocols import TaskError
-from quintet.sources import Demonstrations, Online, Pairs, collate, grade
+from quintet.sources import Demonstrations, Online, Pairs, Until, collate, grade
 from tests.tiny import END, Letter, policy, sampler, token, tokenizer, tokens
 
 
@@ -349,6 +349,38 @@ def test_budget_of_tokens_ends_the_stage():
     resumed.token_budget = 3 * per_step
     resumed.restore(again.state())
     assert len(list(resumed)) == 1
+
+
+def test_budget_says_which_share_of_it_is_spent():
+    per_step = int(next(iter(online(tied_except()))).measured["sampled_tokens"])
+    source = online(tied_except())
+    source.token_budget = 4 * per_step
+    shares = [source.spent() for _ in islice(source, 3)]
+    assert shares == [0.25, 0.5, 0.75]
+    assert online(tied_except()).spent() == 0.0
+
+
+def test_clock_ends_a_source_between_two_batches():
+    """A batch takes a quarter of the time: four are given, and a resumed source with half of it over gives two."""
+    for over, batches in ((0.0, 4), (0.5, 2), (1.0, 0)):
+        time = [over]
+        source = online(tied_except())
+        found = 0
+        for _ in Until(source, lambda time=time: time[0]):
+            found += 1
+            time[0] += 0.25
+        assert found == batches
+        assert source.number == batches * 2  # nothing was sampled and thrown away
+
+
+def test_clock_and_tokens_end_a_source_whichever_is_sooner():
+    per_step = int(next(iter(online(tied_except()))).measured["sampled_tokens"])
+    source = online(tied_except())
+    source.token_budget = 2 * per_step
+    slow, clock = Until(source, lambda: 0.1), Until(online(tied_except()), lambda: 3.0)
+    assert len(list(slow)) == 2
+    assert (slow.spent(), clock.spent()) == (1.0, 1.0)
+    assert slow.state() == source.state()
 
 
 def test_steps_end_at_the_token_that_writes_their_last_character():

@@ -84,6 +84,14 @@ def test_columns_are_made_in_the_order_they_build_on():
     assert [float(x[0, 0]) for x in (batch.old_logp, batch.advantage, batch.weight)] == [-1, -2, -6]
 
 
+def test_progress_follows_the_sources_budget_where_that_ends_the_stage_sooner():
+    """Three steps, but the budget is spent after two: schedules see the end coming."""
+    story: Any = Story()
+    story.spent = lambda: len(story.batches) / 2
+    train(story, story, story, [], steps=3)
+    assert [b.progress for b in story.batches] == [0.0, 0.5, 1.0]
+
+
 def test_progress_is_the_share_of_the_stage_that_is_done_and_a_resumed_stage_goes_on_with_it():
     story: Any = Story()
     train(story, story, story, [], steps=5, first=2)

@@ -83,6 +83,14 @@ def of_new_folder(out: Path) -> Iterator[str]:
         yield f"out={out} can't be made: you may not write in {above}. Choose another folder."
 
 
+def of_new_comparison(out: Path) -> Iterator[str]:
+    """The comparison's folder can be made and holds no other comparison."""
+    if (out / "comparison.toml").exists():
+        yield f"out={out} holds a comparison already. Go on with it (quintet compare --resume {out}) or choose another folder."
+    else:
+        yield from of_new_folder(out)
+
+
 def of_sampling(sampling: Sampling, online: bool) -> Iterator[str]:
     """`online`: a stage learns from answers that it samples."""
     if online and sampling.temperature == 0:

@@ -37,6 +37,11 @@ def of_settings(
     return "\n".join(lines)
 
 
+def of_comparison(fields: known.Fields) -> str:
+    """The settings of a comparison."""
+    return "\n".join(_section("The comparison", fields))
+
+
 def of_choices() -> str:
     """The algorithms and tasks there are."""
     algorithms = [*_entries((name, entry.summary) for name, entry in registry.ALGORITHMS.items())]

@@ -26,6 +26,11 @@ def sampling() -> dict[str, Field]:
     return _by_name(describe(registry.SAMPLING).fields)
 
 
+def comparison() -> dict[str, Field]:
+    """The settings of [comparison]."""
+    return _by_name(describe(registry.COMPARISON).fields)
+
+
 def task(name: str) -> dict[str, Field]:
     """The settings of a task; of none that isn't registered."""
     return _by_name(describe(registry.TASKS[name].record).fields) if name in registry.TASKS else {}

@@ -9,7 +9,7 @@ from typing import Any
 from quintet.config import known, registry
 from quintet.config.draft import Draft, Given, stage_names
 from quintet.config.flags import Flag, put
-from quintet.config.problems import Problem
+from quintet.config.problems import Problem, SettingsError
 from quintet.config.recipe import read_recipe
 from quintet.config.resolve import Resolver
 from quintet.data import Sampling
@@ -88,3 +88,16 @@ def new_evaluation(
     put(flags, draft, problems, machine, training=False)
     draft.machine["model"] = Given(model, "MODEL")
     return Resolver(draft, problems).evaluation()
+
+
+def new_task(flags: Sequence[Flag], problems: Sequence[Problem] = ()) -> Any:
+    """The task that flags name, with nothing asked of it but that it is whole.  SettingsError names every problem."""
+    draft, found = Draft(), list(problems)
+    put(flags, draft, found, {}, training=False)
+    resolver = Resolver(draft, found)
+    task = resolver.task()
+    if task is not None and hasattr(task, "check"):
+        resolver.complaints(task.check(), draft.tasks.get(draft.task_name() or "", {}), "")
+    if resolver.problems:
+        raise SettingsError(resolver.problems)
+    return task

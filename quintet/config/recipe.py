@@ -20,12 +20,7 @@ def read_recipe(path: Path, problems: list[Problem]) -> tuple[Draft, Draft | Non
     """The settings of a file and those of its [small] table, if it has one. What is wrong with them is added to `problems`.
 
     Raises SettingsError where the file can't be read: all else would be said of a recipe that nobody saw."""
-    text = _text(path)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError([_syntax(path, str(error))]) from None
-    reader = _Reader(str(path), line_numbers(text), problems)
+    document, reader = read_toml(path, problems)
     small = document.pop("small", None)
     whole = reader.draft(document, ())
     if small is None:
@@ -38,6 +33,15 @@ def read_recipe(path: Path, problems: list[Problem]) -> tuple[Draft, Draft | Non
         there = f"{len(whole.stages)} stage{'s' * (len(whole.stages) != 1)}"
         reader.complain(("small", "stage"), f"[small] has {len(overrides.stages)} stages, the recipe itself only {there}.")
     return whole, overrides
+
+
+def read_toml(path: Path, problems: list[Problem]) -> tuple[dict[str, Any], Reader]:
+    """A file's tables, and what reads them into sections; SettingsError where it can't be read."""
+    text = _text(path)
+    try:
+        return tomllib.loads(text), Reader(str(path), line_numbers(text), problems)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([_syntax(path, str(error))]) from None
 
 
 def _text(path: Path) -> str:
@@ -61,7 +65,7 @@ def _syntax(path: Path, message: str) -> Problem:
     return Problem(f"{path}{line}", f"This is no TOML: {reason}{where}.")
 
 
-class _Reader:
+class Reader:
     """Turns a document's tables into a draft."""
 
     def __init__(self, file: str, lines: dict[tuple[str | int, ...], int], problems: list[Problem]) -> None:
@@ -83,11 +87,11 @@ class _Reader:
             elif key in machine:
                 draft.machine[key] = Given(value, self.where(path))
             elif key == "sampling":
-                draft.sampling = self._section(value, path)
+                draft.sampling = self.section(value, path)
             elif key in registry.TASKS:
-                draft.tasks[key] = self._section(value, path)
+                draft.tasks[key] = self.section(value, path)
             elif key == "stage":
-                draft.stages = self._stages(value, path)
+                draft.stages = self.stages(value, path)
             elif isinstance(value, Mapping):
                 names = [*registry.TASKS, *TABLES]
                 there = f" There are {', '.join(names)}."
@@ -96,16 +100,18 @@ class _Reader:
                 self.complain(path, known.unknown(key, "machine", [*machine, "task"]))
         return draft
 
-    def _section(self, value: Any, path: tuple[str | int, ...]) -> Section:
+    def section(self, value: Any, path: tuple[str | int, ...]) -> Section:
+        """The settings of one table."""
         if not isinstance(value, Mapping):
             name = ".".join(map(str, path))
             self.complain(path, f"{path[-1]} is a table of settings. Write [{name}] and its settings below.")
             return {}
         return {key: Given(v, self.where((*path, key))) for key, v in value.items()}
 
-    def _stages(self, value: Any, path: tuple[str | int, ...]) -> list[Section]:
+    def stages(self, value: Any, path: tuple[str | int, ...]) -> list[Section]:
+        """The settings of each table of a list."""
         if not isinstance(value, list) or not all(isinstance(table, Mapping) for table in value):
             name = ".".join(map(str, path))
-            self.complain(path, f"stage is a list, one table a stage. Write [[{name}]] with double brackets.")
+            self.complain(path, f"{path[-1]} is a list, one table a {path[-1]}. Write [[{name}]] with double brackets.")
             return []
-        return [self._section(table, (*path, number)) for number, table in enumerate(value)]
+        return [self.section(table, (*path, number)) for number, table in enumerate(value)]

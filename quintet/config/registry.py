@@ -15,6 +15,7 @@ from quintet.config.describe import changes_of, describe
 MACHINE = "quintet.settings:Machine"
 SAMPLING = "quintet.data:Sampling"
 STAGE = "quintet.settings:Stage"
+COMPARISON = "quintet.settings:Comparison"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -11,34 +11,52 @@ import tomli_w
 from quintet.config import known, registry
 from quintet.config.describe import Field
 from quintet.config.values import in_words
-from quintet.settings import Run, Stage
+from quintet.settings import Experiment, Run, Stage
 
 WIDTH = 100
+BUDGETS = ("token_budget", "seconds_budget")
+"""Settings of a stage that a comparison sets, the same for all."""
 
 
 def render(run: Run) -> str:
     """Every setting of `run` with its meaning above it, in TOML: `read_run` of this text gives `run` again.
 
     Raises ValueError for a task or algorithm that no name is registered for."""
-    task = _registered(run.task, registry.TASKS)
-    lines = ["# The settings of a run, all of them. `quintet train --recipe FILE --out FOLDER` repeats it."]
-    lines += _settings(known.machine(), run.machine)
-    lines += ["", *_comment(registry.TASKS[task].summary), f"task = {_value(task)}"]
-    lines += ["", f"[{task}]", *_settings(known.task(task), run.task)]
-    lines += ["", "[sampling]", *_settings(known.sampling(), run.sampling)]
+    lines = ["# The settings of a run, all of them. `quintet train --recipe FILE --out FOLDER` repeats it.", *_shared(run)]
     for stage in run.stages:
         lines += ["", *_stage(stage)]
     return "\n".join(lines) + "\n"
 
 
-def _stage(stage: Stage) -> Iterator[str]:
+def render_comparison(experiment: Experiment) -> str:
+    """Every setting of a comparison in the same way: `read_comparison` of this text gives the experiment again."""
+    lines = ["# The settings of a comparison, all of them. `quintet compare --recipe FILE --out FOLDER` repeats it."]
+    lines += _shared(experiment.contenders[0])
+    lines += ["", "[comparison]", *_settings(known.comparison(), experiment.how)]
+    for stage in experiment.start.stages if experiment.start else ():
+        lines += ["", *_stage(stage, "start")]
+    for contender in experiment.contenders:
+        lines += ["", *_stage(contender.stages[0], "contender", "label", BUDGETS)]
+    return "\n".join(lines) + "\n"
+
+
+def _shared(run: Run) -> Iterator[str]:
+    """What all stages have in common: machine, task and sampling."""
+    task = _registered(run.task, registry.TASKS)
+    yield from _settings(known.machine(), run.machine)
+    yield from ("", *_comment(registry.TASKS[task].summary), f"task = {_value(task)}")
+    yield from ("", f"[{task}]", *_settings(known.task(task), run.task))
+    yield from ("", "[sampling]", *_settings(known.sampling(), run.sampling))
+
+
+def _stage(stage: Stage, table: str = "stage", naming: str = "name", without: Sequence[str] = ()) -> Iterator[str]:
     algorithm = _registered(stage.algorithm, registry.ALGORITHMS, stage.name)
-    yield "[[stage]]"
+    yield f"[[{table}]]"
     yield from _comment(f"{algorithm} {registry.ALGORITHMS[algorithm].summary}")
     yield f"algorithm = {_value(algorithm)}"
     if stage.name != algorithm:
-        yield f"name = {_value(stage.name)}"
-    yield from _settings(known.stage_alone(algorithm), stage)
+        yield f"{naming} = {_value(stage.name)}"
+    yield from _settings({n: f for n, f in known.stage_alone(algorithm).items() if n not in without}, stage)
     yield from _settings(known.algorithm_alone(algorithm), stage.algorithm)
     yield from _settings(known.update_alone(algorithm), stage.algorithm.update)
 

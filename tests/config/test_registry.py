@@ -19,6 +19,7 @@ PATHS = [
     registry.MACHINE,
     registry.SAMPLING,
     registry.STAGE,
+    registry.COMPARISON,
     *(e.record for e in TASKS.values()),
     *(e.record for e in ALGORITHMS.values()),
 ]

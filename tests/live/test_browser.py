@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from quintet.live.beside import live_page
-from tests.comparison_folder import evaluation_row, metrics_row, write_comparison, write_member
+from tests.written_comparison import evaluation_row, metrics_row, write_comparison, write_member
 from tests.report import chromium
 from tests.run_folder import ATTACK, rollout_rows, write_rows, write_run
 

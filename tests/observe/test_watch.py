@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quintet.observe.watch import watch
-from tests.comparison_folder import write_comparison, write_member
+from tests.written_comparison import write_comparison, write_member
 
 
 class Terminal(io.StringIO):

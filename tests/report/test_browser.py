@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from quintet.report import write_report
-from tests.comparison_folder import write_comparison
+from tests.written_comparison import write_comparison
 from tests.report import chromium
 from tests.run_folder import ATTACK, write_run
 

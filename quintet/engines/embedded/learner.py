@@ -51,6 +51,8 @@ class EmbeddedLearner:
         self.head: torch.nn.Linear | None = None
         self.notes: Mapping[str, float] = {}
         self.needs = Needs()
+        self.backward_answers = 0
+        """Answers that were differentiated so far, counted once for each network and pass."""
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -168,6 +170,7 @@ class EmbeddedLearner:
                     sums[f"loss/{name}"] = sums.get(f"loss/{name}", 0.0) + float(summed.detach())
             if backward and value.requires_grad:
                 value.backward()
+                self.backward_answers += len(part.tokens) * (1 if only else len(self.networks))
             sums["loss"] += float(value.detach())
             if new.logp is not None:
                 _watch(means, new, part, seen, on_policy)
