@@ -14,7 +14,7 @@ from typing import Any
 import quintet
 from quintet.config import help as help_of
 from quintet.config import known, new_evaluation, new_run, registry, render
-from quintet.config.flags import CommandLine, spelled, split
+from quintet.config.flags import CommandLine, Flag, spelled, split
 from quintet.config.problems import Problem, SettingsError, did_you_mean
 from quintet.config.reading import EVALUATION
 from quintet.data import Sampling
@@ -40,6 +40,14 @@ EVAL: Options = {
     "--k K": "answers to each problem (default 1); several are also scored by Pass@K and Maj@K, with temperature 1 unless told",
     "--recipe FILE": "the task's settings from a recipe; those of a run's own model are found without it",
     "--json": "print one JSON object instead of a table",
+    **HELP,
+}
+CHECK: Options = {
+    "--prompts N": "prompts whose answers are scored (default 16)",
+    "--measure N": "real steps that are timed, their weights thrown away (default 2; 0: no estimate of time and memory)",
+    "--algorithm NAME": "whose settings and costs are meant (default grpo, or the recipe's first stage that samples)",
+    "--recipe FILE": "settings from a TOML file; flags are put in front of them",
+    "--json": "print one JSON object instead of a page",
     **HELP,
 }
 ROLLOUTS: Options = {
@@ -149,6 +157,29 @@ def evaluate(arguments: list[str]) -> None:
     return Console([]).table([{**row, "label": f"{row['n']} problems"}])
 
 
+def check(arguments: list[str]) -> None:
+    """Score answers of the untrained model with your reward, and estimate what training will cost. Writes nothing."""
+    line = _read(arguments, CHECK)
+    if "help" in line.options:
+        _show(_check_help(line))
+    prompts, steps = _whole(line, "prompts", 16, least=1) or 16, _whole(line, "measure", 2)
+    line.flags[:0] = [Flag("data", word, word) for word in line.words[:1]]
+    for word in line.words[1:]:
+        line.problems.append(Problem(word, "One file of prompts at a time: quintet check DATA.jsonl --reward FILE.py"))
+    recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else None
+    algorithm = line.options.get("algorithm", None if recipe else "grpo")
+    run = new_run(recipe, False, None if algorithm is None else str(algorithm), line.flags, line.problems)
+    from quintet.check import examine
+    from quintet.doctor import memory_bytes
+
+    found = examine(run, prompts, 2 if steps is None else steps, memory_bytes()["available"])
+    if "json" in line.options:
+        return print(_json(found))
+    from quintet.observe.check_table import show_check
+
+    return show_check(found)
+
+
 def rollouts(arguments: list[str]) -> None:
     """Show a step's answers, by prompt, the best first."""
     line = _plain(arguments, "rollouts RUN", ROLLOUTS)
@@ -185,6 +216,7 @@ def doctor(arguments: list[str]) -> None:
 
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], str]] = {
+    "check": (check, "score answers of the untrained model with your reward; estimate time and memory"),
     "train": (train, "train a model"),
     "eval": (evaluate, "score a model on a task's held-out problems"),
     "rollouts": (rollouts, "show the answers of one step of a run"),
@@ -334,6 +366,17 @@ def _train_help(line: CommandLine) -> str:
     choices = "\n".join(help_of.of_tasks()) if algorithm else help_of.of_choices()
     settings = help_of.of_settings(algorithm, task, known.sampling(), known.machine())
     return "\n".join([usage, choices, "", help_of.of_options(TRAIN), "", settings]).rstrip()
+
+
+def _check_help(line: CommandLine) -> str:
+    name = str(line.options.get("algorithm", "grpo"))
+    usage = (
+        "usage: quintet check DATA.jsonl --reward FILE.py [settings]\n"
+        "       quintet check --task TASK [settings]\n\n"
+        f"{(check.__doc__ or '').strip()} It takes every setting of `quintet train`, so check and train can be called alike.\n"
+    )
+    settings = help_of.of_settings(name, _task_of(line), known.sampling(), known.machine())
+    return "\n".join([usage, *help_of.of_tasks(), "", help_of.of_options(CHECK), "", settings]).rstrip()
 
 
 def _eval_help(line: CommandLine) -> str:

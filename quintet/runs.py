@@ -32,6 +32,7 @@ from quintet.observe import metrics
 from quintet.observe.console import Console
 from quintet.observe.diagnosis import diagnose
 from quintet.observe.formats import percent
+from quintet.observe.hints import Hints
 from quintet.observe.journal import Journal
 from quintet.observe.records import read_jsonl
 from quintet.protocols import Source, Stats, Task, TaskError
@@ -138,10 +139,11 @@ class _Session:
         source = self._source(stage, learner)
         if self.position.source is not None:
             source.restore(self.position.source)
-        clock = _Clock()
+        clock, hints = _Clock(), Hints(stage.group_size)
 
         def observe(step: int, batch: Batch, stats: Stats) -> None:
-            self._record(stage, step, batch, stats, clock)
+            for hint in hints.after(self._record(stage, step, batch, stats, clock)):
+                self.console.say(f"Hint: {hint}", style="yellow")
             if step + 1 < stage.steps:  # the last step's are the stage's
                 self._on_the_way(stage, learner, source, interrupt)
             clock.restart()
@@ -230,7 +232,8 @@ class _Session:
 
     # ---- what it writes --------------------------------------------------------------------------------------------
 
-    def _record(self, stage: Stage, step: int, batch: Batch, stats: Stats, clock: _Clock) -> None:
+    def _record(self, stage: Stage, step: int, batch: Batch, stats: Stats, clock: _Clock) -> dict[str, Any]:
+        """Write a step down; its row of metrics."""
         tokens = int(batch.measured.get("read_tokens", int(batch.length.sum())))
         self.position.done, self.position.total = step + 1, self.position.total + 1
         self.position.tokens += tokens
@@ -258,6 +261,7 @@ class _Session:
             if step == 0:
                 self._diagnose(batch)
         self.console.step(row)
+        return row
 
     def _diagnose(self, batch: Batch) -> None:
         """Say after the first step what would keep the others from learning."""

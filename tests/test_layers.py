@@ -41,6 +41,7 @@ KNOWS: dict[str, set[str]] = {
     "report": {"data", "observe"},
     "checkpoints": {"models"},
     "runs": RUN,
+    "check": RUN,
 }
 """What each layer may import of quintet beside itself; "" is the package (its version)."""
 EVERYTHING = {"config", "cli", "doctor"}
