@@ -126,7 +126,8 @@ REAL = sorted((Path(__file__).parent / "healthy").glob("*.jsonl"))
 
 @pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
 def test_real_runs_that_went_well_say_nothing(path: Path):
-    """Metrics of runs named in README and docs, as they were written."""
+    """Metrics as they were written: arithmetic of one and two digits, 400 supervised steps (Muon, 2e-3, half of the
+    demonstrations wrong), then grpo, reinforce and ppo at 1e-4 and trpo, on a preset of 1M parameters with seed 0."""
     hints = Hints(8)
     assert [text for row in read_jsonl(path) for text in hints.after(row)] == []
-    assert len(REAL) >= 2
+    assert len(REAL) == 4
