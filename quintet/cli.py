@@ -121,6 +121,7 @@ def train(arguments: list[str]) -> None:
         line.problems.append(Problem(word, "One algorithm at a time; several are the stages of a recipe (--recipe FILE)."))
     recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else None
     algorithm = line.words[0] if line.words else None
+    line.problems += [Problem(algorithm, what) for what in _misplaced(algorithm or "")]
     run = new_run(recipe, "small" in line.options, algorithm, line.flags, line.problems)
     if "dry_run" in line.options:
         return print(render(run), end="")
@@ -250,6 +251,15 @@ def _plain(arguments: list[str], usage: str, options: Options) -> CommandLine:
     return line
 
 
+def _misplaced(word: str) -> list[str]:
+    """What to say of a word that stands where an algorithm should, and is something else that one has at hand."""
+    flags = {".toml": "--recipe", ".jsonl": "--data", ".json": "--data", ".csv": "--data"}
+    if word in registry.TASKS:
+        return [f"This is a task. Name an algorithm, and the task by a flag: quintet train grpo --task {word}"]
+    flag = flags.get(Path(word).suffix)
+    return [f"Files are named by flags: {flag} {word}"] if flag else []
+
+
 def _only_word(line: CommandLine, what: str, which: str) -> str:
     if len(line.words) != 1:
         got = f"; got {len(line.words)}: {' '.join(line.words)}" if line.words else ""
@@ -333,6 +343,10 @@ def _sentence(error: Exception) -> str:
         return "The memory ran out. Set --micro-batch to a small number such as 8: it changes nothing but memory and time."
     if isinstance(error, ValueError) or type(error).__module__.startswith("quintet"):
         return str(error)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "quintet").split(".")[0] != "quintet":
+        return f"The package {error.name} is missing. Install it (python -m pip install {error.name}); see also: quintet doctor"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} can't be used: {error.strerror}. Check the path and whether you may read or write there."
     name = type(error).__name__
     return f"Quintet failed, and that is a mistake in it: {name}: {text} (QUINTET_TRACEBACK=1 shows where)."
 
