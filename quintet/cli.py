@@ -121,7 +121,7 @@ def train(arguments: list[str]) -> None:
         line.problems.append(Problem(word, "One algorithm at a time; several are the stages of a recipe (--recipe FILE)."))
     recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else None
     algorithm = line.words[0] if line.words else None
-    line.problems += [Problem(algorithm, what) for what in _misplaced(algorithm or "")]
+    line.problems += [Problem(word, what) for word in line.words[:1] for what in _misplaced(word)]
     run = new_run(recipe, "small" in line.options, algorithm, line.flags, line.problems)
     if "dry_run" in line.options:
         return print(render(run), end="")

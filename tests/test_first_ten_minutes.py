@@ -247,6 +247,12 @@ def test_reward_that_teaches_nothing_is_told_after_the_first_step(file: str, par
     assert part in capsys.readouterr().out
 
 
+def test_reward_that_goes_on_teaching_nothing_is_hinted_at(capsys: pytest.CaptureFixture[str]):
+    assert cli.main([*reward("same.py"), *FAST, "--steps", "10", "--eval-problems", "0", "--out", "run"]) == 0
+    hint = "Hint: For 8 steps at least 100\u202f% of the groups were tied"
+    assert capsys.readouterr().out.count(hint) == 1
+
+
 def test_byte_order_mark_is_no_error(capsys: pytest.CaptureFixture[str]):
     assert said([*data("bom.jsonl"), "--dry-run"], capsys) == (0, "")
 
