@@ -189,7 +189,7 @@ def _example(answer: Rollout) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Alternating:
+class Alternating:
     """The task with rewards 0 and 1 by turns: a step costs most where every group has something to learn from."""
 
     task: Task
@@ -212,7 +212,7 @@ def _estimate(
     machine, needs = run.machine, replace(stage.algorithm.needs, resample=0)
     learner = EmbeddedLearner(policy, sampler.device, run.sampling, machine.micro_batch, machine.dtype)
     learner.prepare(needs)
-    task: Any = _Alternating(run.task)
+    task: Any = Alternating(run.task)
     source = Online(task, sampler, run.sampling, stage.prompts_per_step, stage.group_size, machine.seed, 0, policy.tokenizer)
     times = [time.perf_counter()]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from quintet import cli
-from quintet.check import scored
+from quintet.check import Alternating, scored
 from quintet.data import Prompt, Rollout, StopReason, Verdict
+from quintet.tasks.arithmetic import Arithmetic
 
 
 def answer(reward: float, stop: StopReason = "eos", parsed: bool = True, tokens: int = 3, text: str = "x") -> Rollout:
@@ -43,6 +44,13 @@ def test_many_different_rewards_fall_into_bins_that_hold_them_all():
     assert [v["count"] for v in found["values"]] == [3, 2, 3, 2, 3, 2, 3, 3]  # [0, .125), [.125, .25) … [.875, 1]
     assert found["values"][0]["from"] == 0.0
     assert found["values"][-1]["to"] == 1.0
+
+
+def test_measured_steps_have_a_signal_in_every_group_whatever_the_reward_says():
+    task = Alternating(Arithmetic())
+    assert task.name == "arithmetic"
+    assert next(task.prompts("train", 3)) == next(Arithmetic().prompts("train", 3))
+    assert [verdict.reward for verdict in task.grade([answer(0.5)] * 4)] == [0.0, 1.0, 0.0, 1.0]
 
 
 REWARDS = """

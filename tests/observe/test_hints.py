@@ -75,6 +75,11 @@ def test_running_kl_is_said_only_while_it_grows():
     assert said({"kl": 2.0}) == []  # far, but it stays there
 
 
+def test_kl_that_began_far_away_and_hardly_grows_is_not_running():
+    hints = Hints(8)
+    assert [hints.after({**HEALTHY, "kl": 0.5 + 0.01 * step}) for step in range(2 * WINDOW)] == [[]] * (2 * WINDOW)
+
+
 def test_one_bad_step_is_no_sign():
     hints = Hints(8)
     for step in range(4 * WINDOW):
