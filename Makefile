@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-short test lint format results parity bench-graders clean
+.PHONY: demo demo-short test docs lint format results parity bench-graders clean
 demo: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml
 
@@ -11,6 +11,10 @@ demo-short: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+# the documentation site, in build/site; open build/site/index.html
+docs: .venv/ready
+	$(BIN)/python -m website
 
 # docs/results.md: five algorithms, two tasks, three seeds (about 40 minutes on two cores), and their peak memory
 results: .venv/ready

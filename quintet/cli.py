@@ -15,7 +15,7 @@ from typing import Any
 import quintet
 from quintet.config import help as help_of
 from quintet.config import known, new_comparison, new_evaluation, new_run, new_task, registry, render, render_comparison
-from quintet.config.flags import CommandLine, spelled, split
+from quintet.config.flags import CommandLine, Flag, spelled, split
 from quintet.config.problems import Problem, SettingsError, did_you_mean
 from quintet.config.reading import EVALUATION
 from quintet.data import Sampling
@@ -42,6 +42,14 @@ EVAL: Options = {
     "--k K": "answers to each problem (default 1); several are also scored by Pass@K and Maj@K, with temperature 1 unless told",
     "--recipe FILE": "the task's settings from a recipe; those of a run's own model are found without it",
     "--json": "print one JSON object instead of a table",
+    **HELP,
+}
+CHECK: Options = {
+    "--prompts N": "prompts whose answers are scored (default 16)",
+    "--measure N": "real steps that are timed, their weights thrown away (default 2; 0: no estimate of time and memory)",
+    "--algorithm NAME": "whose settings and costs are meant (default grpo, or the recipe's first stage that samples)",
+    "--recipe FILE": "settings from a TOML file; flags are put in front of them",
+    "--json": "print one JSON object instead of a page",
     **HELP,
 }
 ROLLOUTS: Options = {
@@ -136,6 +144,7 @@ def train(arguments: list[str]) -> None:
         line.problems.append(Problem(word, "One algorithm at a time; several are the stages of a recipe (--recipe FILE)."))
     recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else None
     algorithm = line.words[0] if line.words else None
+    line.problems += [Problem(word, what) for word in line.words[:1] for what in _misplaced(word)]
     run = new_run(recipe, "small" in line.options, algorithm, line.flags, line.problems)
     if "dry_run" in line.options:
         return print(render(run), end="")
@@ -171,6 +180,29 @@ def evaluate(arguments: list[str]) -> None:
     from quintet.observe.console import Console
 
     return Console([]).table([{**row, "label": f"{row['n']} problems"}])
+
+
+def check(arguments: list[str]) -> None:
+    """Score answers of the untrained model with your reward, and estimate what training will cost. Writes nothing."""
+    line = _read(arguments, CHECK)
+    if "help" in line.options:
+        _show(_check_help(line))
+    prompts, steps = _whole(line, "prompts", 16, least=1) or 16, _whole(line, "measure", 2)
+    line.flags[:0] = [Flag("data", word, word) for word in line.words[:1]]
+    for word in line.words[1:]:
+        line.problems.append(Problem(word, "One file of prompts at a time: quintet check DATA.jsonl --reward FILE.py"))
+    recipe = Path(str(line.options["recipe"])) if "recipe" in line.options else None
+    algorithm = line.options.get("algorithm", None if recipe else "grpo")
+    run = new_run(recipe, False, None if algorithm is None else str(algorithm), line.flags, line.problems)
+    from quintet.check import examine
+    from quintet.doctor import memory_bytes
+
+    found = examine(run, prompts, 2 if steps is None else steps, memory_bytes()["available"])
+    if "json" in line.options:
+        return print(_json(found))
+    from quintet.observe.check_table import show_check
+
+    return show_check(found)
 
 
 def rollouts(arguments: list[str]) -> None:
@@ -265,6 +297,7 @@ def doctor(arguments: list[str]) -> None:
 
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], str]] = {
+    "check": (check, "score answers of the untrained model with your reward; estimate time and memory"),
     "train": (train, "train a model"),
     "eval": (evaluate, "score a model on a task's held-out problems"),
     "rollouts": (rollouts, "show the answers of one step of a run"),
@@ -299,6 +332,15 @@ def _plain(arguments: list[str], usage: str, options: Options) -> CommandLine:
         what = f"quintet {usage.split()[0]} has no such flag. It has --{', --'.join(names)}."
         line.problems.append(Problem(flag.written, what))
     return line
+
+
+def _misplaced(word: str) -> list[str]:
+    """What to say of a word that stands where an algorithm should, and is something else that one has at hand."""
+    flags = {".toml": "--recipe", ".jsonl": "--data", ".json": "--data", ".csv": "--data"}
+    if word in registry.TASKS:
+        return [f"This is a task. Name an algorithm, and the task by a flag: quintet train grpo --task {word}"]
+    flag = flags.get(Path(word).suffix)
+    return [f"Files are named by flags: {flag} {word}"] if flag else []
 
 
 def _only_word(line: CommandLine, what: str, which: str) -> str:
@@ -470,6 +512,10 @@ def _sentence(error: Exception) -> str:
         return "The memory ran out. Set --micro-batch to a small number such as 8: it changes nothing but memory and time."
     if isinstance(error, ValueError) or type(error).__module__.startswith("quintet"):
         return str(error)
+    if isinstance(error, ModuleNotFoundError) and (error.name or "quintet").split(".")[0] != "quintet":
+        return f"The package {error.name} is missing. Install it (python -m pip install {error.name}); see also: quintet doctor"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} can't be used: {error.strerror}. Check the path and whether you may read or write there."
     name = type(error).__name__
     return f"Quintet failed, and that is a mistake in it: {name}: {text} (QUINTET_TRACEBACK=1 shows where)."
 
@@ -525,6 +571,17 @@ def _advise_help() -> str:
         "       quintet advise --data FILE [--reward FILE]   which apply to your data\n"
     )
     return "\n".join([usage, help_of.of_options(ADVISE)])
+
+
+def _check_help(line: CommandLine) -> str:
+    name = str(line.options.get("algorithm", "grpo"))
+    usage = (
+        "usage: quintet check DATA.jsonl --reward FILE.py [settings]\n"
+        "       quintet check --task TASK [settings]\n\n"
+        f"{(check.__doc__ or '').strip()} It takes every setting of `quintet train`, so check and train can be called alike.\n"
+    )
+    settings = help_of.of_settings(name, _task_of(line), known.sampling(), known.machine())
+    return "\n".join([usage, *help_of.of_tasks(), "", help_of.of_options(CHECK), "", settings]).rstrip()
 
 
 def _eval_help(line: CommandLine) -> str:

@@ -1,22 +1,52 @@
-"""What this machine can do, what is missing, and the settings to start from."""
+"""What this machine can do, what is missing and what that would give, and the settings to start from."""
 
 from __future__ import annotations
 
 import os
 import platform
 import shutil
+import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import quintet
+from quintet.config.registry import RUST, SANDBOX
+from quintet.config.resolve import load_record
 from quintet.environment import usable_cores
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "rich", "tomli-w")
-"""What a run needs. This version makes use of no optional package."""
+"""What a run needs."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """A package that something needs, but not every run."""
+
+    package: str
+    """As pip calls it."""
+    gives: str
+    """What it is for, as the end of "gives …"."""
+    wanted: str = ""
+    """What to hand to pip, where that isn't the name alone."""
+
+    @property
+    def install(self) -> str:
+        return f"python -m pip install '{self.wanted or self.package}'"
+
+
+EXTRAS = (
+    Extra(
+        "math-verify", "answers in mathematics that are neither numbers nor words (--task maths)", "math-verify[antlr4_13_2]"
+    ),
+    Extra("pyarrow", "problems from .parquet files (--task maths)"),
+    Extra("datasets", "problems from the hub by their id, OWNER/NAME (--task maths)"),
+)
+"""Each is imported only where it is used; a test holds this list against the extras in pyproject.toml."""
 GIB = 2**30
 SECONDS = 0.15
 """How long each kind of multiplication is measured."""
@@ -25,7 +55,7 @@ FASTER = 1.3
 
 
 def examine(folder: Path) -> dict[str, Any]:
-    """Everything `quintet doctor` tells, as one JSON-able record; about a second. `folder`: where runs/ would be."""
+    """Everything `quintet doctor` tells, as one JSON-able record; two seconds or so. `folder`: where runs/ would be."""
     packages = {name: _version(name) for name in PACKAGES}
     memory, cores = memory_bytes(), usable_cores()
     quota = cpu_quota()
@@ -45,6 +75,11 @@ def examine(folder: Path) -> dict[str, Any]:
         "runs_writable": writable(folder / "runs"),
         "missing": [name for name, there in packages.items() if there is None],
         "broken": broken,
+        "extras": [
+            {"package": e.package, "version": _version(e.package), "gives": e.gives, "install": e.install} for e in EXTRAS
+        ],
+        "sandbox": sandbox(),
+        "rust": rust(),
     }
     return {**found, "advice": advice(devices, speeds, memory, threads)}
 
@@ -68,6 +103,25 @@ def advice(
         "threads": threads,
         "micro_batch": 0 if gib >= 6 else 64 if gib >= 3 else 16,
     }
+
+
+def sandbox() -> dict[str, Any]:
+    """Whether code that nobody trusts can be run here: the sandbox's own proof, tried; `why` not."""
+    try:
+        load_record(SANDBOX)()
+    except ValueError as error:
+        return {"works": False, "why": str(error)}
+    return {"works": True, "why": None}
+
+
+def rust() -> dict[str, Any]:
+    """The Rust compiler with its clippy, as the task cargo would find it; `why` not."""
+    try:
+        compiler = load_record(RUST)().root / "bin" / "rustc"
+        said = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+    except (ValueError, OSError) as error:
+        return {"version": None, "why": str(error)}
+    return {"version": said.stdout.strip(), "why": None}
 
 
 def memory_bytes(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> dict[str, int | None]:
@@ -108,6 +162,7 @@ def told(found: Mapping[str, Any]) -> str:
     """The record in words."""
     memory, settings = found["memory_bytes"], found["advice"]
     limit = f", this container's limit {_gib(memory['limit'])}" if memory["limit"] else ""
+    extras = [f"{e['package']} {e['version']}" for e in found["extras"] if e["version"]]
     quota = f", {found['cpu_quota']:.3g} cores' worth of time" if found["cpu_quota"] else ""
     lines = [
         f"Quintet      {found['quintet']}, Python {found['python']}, {found['system']}",
@@ -116,9 +171,12 @@ def told(found: Mapping[str, Any]) -> str:
         f"Memory       {_gib(memory['total'])}, {_gib(memory['available'])} free{limit}",
         *(f"Device       {_device(name, facts, found['gflops'].get(name))}" for name, facts in found["devices"].items()),
         f"Disk         {_gib(found['disk_free_bytes'])} free; runs/ can{'' if found['runs_writable'] else 'not'} be written",
-        "Optional     this version uses no optional package",
+        f"Sandbox      {'proven: code from a model can be run' if found['sandbox']['works'] else 'none'}",
+        f"Rust         {found['rust']['version'] + ', with clippy' if found['rust']['version'] else 'none'}",
+        f"Extras       {', '.join(extras) or 'none'}",
         "",
     ]
+    lines += _left_out(found)
     if found["missing"]:
         lines.append(f"Missing: {', '.join(found['missing'])}. Install: python -m pip install {' '.join(found['missing'])}")
     if found["broken"]:
@@ -127,6 +185,17 @@ def told(found: Mapping[str, Any]) -> str:
         lines.append("You may not write here. Go to another folder, or name one: --out FOLDER")
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items() if value)
     return "\n".join([*lines, f"Start from: {flags}", "For example: quintet train --recipe recipes/demo.toml --small"])
+
+
+def _left_out(found: Mapping[str, Any]) -> Iterator[str]:
+    """What isn't there, what it would give, and how to get it. No run fails for want of it unless it uses it."""
+    for extra in found["extras"]:
+        if extra["version"] is None:
+            yield f"Without {extra['package']}: no {extra['gives']}. To have them: {extra['install']}"
+    if not found["sandbox"]["works"]:
+        yield f"Without a sandbox no code is run, so --task cargo can't grade. {found['sandbox']['why']}"
+    if not found["rust"]["version"]:
+        yield f"Without Rust no --task cargo. {found['rust']['why']}"
 
 
 def _device(name: str, facts: Mapping[str, Any], speed: Mapping[str, float] | None) -> str:

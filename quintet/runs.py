@@ -35,6 +35,7 @@ from quintet.observe import metrics
 from quintet.observe.console import Console
 from quintet.observe.diagnosis import diagnose
 from quintet.observe.formats import percent
+from quintet.observe.hints import Hints
 from quintet.observe.journal import Journal
 from quintet.observe.records import read_jsonl
 from quintet.protocols import Source, Stats, Task, TaskError
@@ -156,13 +157,14 @@ class _Session:
             source.restore(self.position.source)
         else:
             self._foresee_memory(stage, learner)
-        clock = _Clock()
+        clock, hints = _Clock(), Hints(stage.group_size)
 
         def observe(step: int, batch: Batch, stats: Stats) -> None:
             passes = learner.backward_answers / len(batch.tokens)
             learner.backward_answers = 0
             more = {"backward_passes": passes, "micro_batch": float(learner.micro_batch)}
-            self._record(stage, step, batch, {**stats, **more}, clock)
+            for hint in hints.after(self._record(stage, step, batch, {**stats, **more}, clock)):
+                self.console.say(f"Hint: {hint}", style="yellow")
             if step + 1 < stage.steps:  # the last step's are the stage's
                 self._on_the_way(stage, learner, source, interrupt)
             clock.restart()
@@ -280,7 +282,8 @@ class _Session:
 
     # ---- what it writes --------------------------------------------------------------------------------------------
 
-    def _record(self, stage: Stage, step: int, batch: Batch, stats: Stats, clock: _Clock) -> None:
+    def _record(self, stage: Stage, step: int, batch: Batch, stats: Stats, clock: _Clock) -> dict[str, Any]:
+        """Write a step down; its row of metrics."""
         tokens = int(batch.measured.get("read_tokens", int(batch.length.sum())))
         self.position.done, self.position.total = step + 1, self.position.total + 1
         self.position.tokens += tokens
@@ -311,6 +314,7 @@ class _Session:
             if step == 0:
                 self._diagnose(batch)
         self.console.step(row)
+        return row
 
     def _diagnose(self, batch: Batch) -> None:
         """Say after the first step what would keep the others from learning."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
+from annotated_types import Gt, Le
 
 from quintet.data import Batch, Outputs, select
 from quintet.equations.divergences import kl_k3
@@ -24,9 +25,9 @@ COUNTS = ("nonfinite_answers", "skipped_updates", "num_updates")
 class FirstOrder:
     """Gradient steps: `epochs` passes over the batch, each in `minibatches` parts with one optimiser step a part."""
 
-    lr: Positive = 1e-5
-    """Peak learning rate. About 1e-6 for a pretrained model trained whole, 1e-5 with adapters, 1e-4 to 1e-3 for a small
-    model from random weights."""
+    lr: Annotated[float, Gt(0), Le(1)] = 1e-5
+    """Peak learning rate: by how much AdamW may change a weight in a step. About 1e-6 for a pretrained model
+    trained whole, 1e-5 with adapters, 1e-4 to 1e-3 for a small model from random weights."""
     optimiser: Literal["adamw", "muon"] = "adamw"
     """adamw; or muon for the weight matrices (orthogonalised momentum, Jordan 2024) and AdamW for the rest: it learned
     mazes from random weights in half the steps (docs/log.md)."""

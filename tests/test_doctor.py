@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,3 +127,56 @@ def test_what_is_missing_is_said_with_what_to_do(tmp_path: Path):
 def test_package_that_is_not_installed_has_no_version(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(doctor, "PACKAGES", ("rich", "no-package-of-this-name"))
     assert doctor.examine(tmp_path)["missing"] == ["no-package-of-this-name"]
+
+
+# ---- what is not there -----------------------------------------------------------------------------------------------------
+
+
+def extra(**changes: Any) -> dict[str, Any]:
+    return {"package": "datasets", "version": None, "gives": "problems from the hub", "install": "pip install it", **changes}
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    return doctor.examine(Path.cwd())
+
+
+def test_missing_extra_is_told_with_what_it_would_give_and_how_to_get_it(found: dict[str, Any]):
+    text = doctor.told(found | {"extras": [extra(), extra(package="pyarrow", version="1.0")]})
+    assert "Extras       pyarrow 1.0\n" in text
+    assert "Without datasets: no problems from the hub. To have them: pip install it" in text
+    assert "Without pyarrow" not in text
+
+
+def test_every_extra_that_the_project_declares_is_known_here():
+    """Whoever adds an extra says here what it gives; what only developers need is left out."""
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+    declared = {
+        re.split(r"[\[<>=!~ ;]", wanted)[0]
+        for name, extra in project["optional-dependencies"].items()
+        if name not in ("dev", "docs")
+        for wanted in extra
+    }
+    assert declared <= {e.package for e in doctor.EXTRAS}
+
+
+def test_machine_without_a_sandbox_or_rust_is_told_why_and_what_to_do(monkeypatch: pytest.MonkeyPatch, found: dict[str, Any]):
+    def load_record(path: str) -> Callable[[], None]:
+        def fails() -> None:
+            raise ValueError(f"There is no {path}. Install it.")
+
+        return fails
+
+    monkeypatch.setattr(doctor, "load_record", load_record)
+    assert doctor.sandbox() == {"works": False, "why": f"There is no {doctor.SANDBOX}. Install it."}
+    assert doctor.rust()["version"] is None
+    text = doctor.told(found | {"sandbox": doctor.sandbox(), "rust": doctor.rust()})
+    assert "Sandbox      none" in text
+    assert f"--task cargo can't grade. There is no {doctor.SANDBOX}. Install it." in text
+    assert f"Without Rust no --task cargo. There is no {doctor.RUST}. Install it." in text
+
+
+def test_sandbox_and_rust_are_what_they_are(found: dict[str, Any]):
+    """Both work where bubblewrap and Rust are installed; elsewhere the reason is a sentence."""
+    assert found["sandbox"]["works"] or len(found["sandbox"]["why"].split()) > 5
+    assert (found["rust"]["version"] or "").startswith("rustc ") or len(found["rust"]["why"].split()) > 5

@@ -46,6 +46,7 @@ KNOWS: dict[str, set[str]] = {
     "live": {"", "observe", "report"},
     "checkpoints": {"models"},
     "runs": RUN,
+    "check": RUN,
 }
 """What each layer may import of quintet beside itself; "" is the package (its version)."""
 EVERYTHING = {"config", "cli", "doctor"}

@@ -10,10 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from quintet.models.load import tokenizer_for
 from quintet.tasks.maze import MazeTask
 from tests.models.architectures import with_sinks
-import pytest
 
 RECIPE = """
 model = "preset:1m"

@@ -73,7 +73,7 @@ def of_new_folder(out: Path) -> Iterator[str]:
     if out.exists() and not out.is_dir():
         yield f"out={out} is a file. Choose a folder for the run."
         return
-    if any((out / name).exists() for name in ("settings.toml", "metrics.jsonl", "checkpoints")):
+    if any((out / name).exists() for name in ("metrics.jsonl", "checkpoints")):  # settings alone: it failed before it began
         yield f"out={out} holds a run already. Go on with it (quintet train --resume {out}) or choose another folder."
         return
     above = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
@@ -132,7 +132,12 @@ def _of_rewards(task: Any, stages: Sequence[Stage]) -> Iterator[str]:
     for stage in stages:
         if not stage.samples:
             continue
-        if not getattr(task, "has_reward", True) and not (stage.reward_model and stage.task_reward_weight == 0):
+        if not getattr(task, "has_reward", True) and getattr(stage.algorithm, "pairs", "") == "sampled":
+            yield (
+                f'{stage.name} learns from pairs. There are none here ("chosen" and "rejected" beside "prompt"), and no '
+                "reward was named to rank sampled answers by. Add pairs to the data, or write --reward FILE.py."
+            )
+        elif not getattr(task, "has_reward", True) and not (stage.reward_model and stage.task_reward_weight == 0):
             yield (
                 f"No reward was named for {stage.name} to learn from. Write --reward FILE.py, with a function "
                 "reward(completions, **columns); or --reward-model FOLDER --task-reward-weight 0."
@@ -177,4 +182,17 @@ def _of_prompts(prompts: Callable[[], Iterable[Prompt]], name: str, machine: Mac
             f"model={machine.model} has no chat template, but the prompts of {name} are chat messages. "
             "Use plain prompts, or start from a chat model."
         )
+    if prompt.messages is not None and _has_no_template(Path(machine.model)):
+        return (
+            f"model={machine.model} has no chat template, but the prompts of {name} are chat messages. "
+            "Use plain text prompts, or a chat model."
+        )
     return None
+
+
+def _has_no_template(folder: Path) -> bool:
+    """Whether a folder has a tokenizer's settings and in none of its files a chat template."""
+    settings = folder / "tokenizer_config.json"
+    if not settings.is_file() or any(folder.glob("*chat_template*")) or (folder / "additional_chat_templates").exists():
+        return False
+    return '"chat_template"' not in settings.read_text(encoding="utf-8", errors="replace")

@@ -59,6 +59,11 @@ def split(arguments: Sequence[str], options: Mapping[str, bool], settings: bool 
         argument = rest.pop(0)
         if not argument.startswith("--"):
             short = {"-h": "help", "-o": "out"}.get(argument)
+            if short is None and argument[:1] == "-" and argument[1:2].isalpha():
+                line.problems.append(Problem(argument, f"Flags begin with two dashes: -{argument}"))
+                if rest and not rest[0].startswith("-"):
+                    rest.pop(0)  # its value
+                continue
             if short is None:
                 line.words.append(argument)
                 continue

@@ -37,7 +37,8 @@ def _place(problem: Problem) -> tuple[bool, str, int]:
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The name most like `name`, if any is.  Example: nearest("temprature", ["top_p", "temperature"]) == "temperature" """
     by_folded = {n.casefold(): n for n in names}
-    found = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    found = get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.6)
+    found.sort(key=lambda near: sorted(near) != sorted(name.casefold()))  # two letters swapped are the likeliest slip
     return by_folded[found[0]] if found else None
 
 

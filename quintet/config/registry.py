@@ -96,6 +96,11 @@ TASKS: dict[str, TaskEntry] = {
     ),
 }
 
+SANDBOX = "quintet.tasks.sandbox:self_test"
+"""What proves that code nobody trusts can be run here."""
+RUST = "quintet.tasks.cargo_toolchain:toolchain"
+"""What finds the Rust compiler."""
+
 CHOOSES_TASK: dict[str, str] = {"data": "functions", "reward": "functions"}
 """Flags that name their task by themselves where no --task does."""
 

@@ -131,7 +131,8 @@ class Resolver:
     def task_complaints(self, task: Any, stages: Sequence[Stage], machine: Machine) -> None:
         name = self.draft.task_name() or ""
         where = {**self.every_stage(), **self.draft.machine, **self.draft.tasks.get(name, {})}
-        self.complaints(checks.of_task(task, stages, machine), where, f"[{name}]")
+        section = f"[{name}]" if self.draft.tasks.get(name) and self.in_a_file(self.draft.tasks[name]) else ""
+        self.complaints(checks.of_task(task, stages, machine), where, section)
 
     def stages(self, task: Any) -> list[Stage]:
         """The stages whose algorithm there is and whose settings go together. `task`: what they would learn from, if known."""
@@ -194,6 +195,11 @@ class Resolver:
     def every_stage(self) -> Section:
         """The settings of all stages together; of those that several have, the first."""
         return {key: given for section in reversed(self.draft.stages) for key, given in section.items()}
+
+    @staticmethod
+    def in_a_file(section: Section) -> bool:
+        """Whether any of it came from a recipe: only there a section's name tells a reader where to look."""
+        return any(not given.text for given in section.values())
 
     # ---- helpers -------------------------------------------------------------------------------------------------------
 

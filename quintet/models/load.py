@@ -78,8 +78,9 @@ def load(name: str, task: Any, seed: int = 0) -> Policy:
         reason = str(error).strip().splitlines()[0]
         if "/" in name and not Path(name).exists() and name.count("/") != 1:
             reason = "there is no such folder."
+        end = "" if reason.endswith((".", "!", "?")) else "."
         raise ValueError(
-            f"No causal language model could be loaded from {name!r}: {reason} "
+            f"No causal language model could be loaded from {name!r}: {reason}{end} "
             f"Give a transformers folder, a hub id, or one of {', '.join('preset:' + p for p in PRESETS)}."
         ) from error
     return Policy(model, tokenizer, name)

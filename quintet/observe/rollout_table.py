@@ -12,7 +12,7 @@ from rich.text import Text
 
 from quintet.observe.before_after import outcome
 from quintet.observe.formats import short, signed
-from quintet.observe.records import Row, number, rollouts
+from quintet.observe.records import Row, number, require_run, rollouts
 from quintet.observe.rollout_groups import by_group, parts, prompt_text
 from quintet.observe.safe_text import shortened, visible
 
@@ -32,7 +32,7 @@ def show(
     Raises ValueError when the step has no rollouts or the group isn't in it.
     """
     console = console or rich.console.Console()
-    grouped = by_group(rollouts(Path(run), step))
+    grouped = by_group(rollouts(require_run(Path(run)), step))
     at = next(iter(grouped.values()))[0]
     if group is not None and group not in grouped:
         raise ValueError(f"Step {at['step']} has no group {group}; its groups are {_ranges(sorted(grouped))}.")

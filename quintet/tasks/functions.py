@@ -174,7 +174,7 @@ class Functions:
         rows = self._splits[split]
         if not rows:
             raise ValueError(
-                f"test_share={self.test_share} leaves none of the {len(self._all_rows)} prompts in {self.data} for {split}. "
+                f"test_share={self.test_share} leaves no prompt for {split}: {self.data} has {len(self._all_rows)}. "
                 "Choose one between 0 and 1, such as 0.1, and have at least two different prompts"
                 + ("; or evaluate nothing: eval_problems=0." if split == "test" else ".")
             )

@@ -157,7 +157,8 @@ def _together(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
 def _numbers(name: str, values: Any, count: int) -> list[float | None]:
     values = values.tolist() if hasattr(values, "tolist") else values
     if not isinstance(values, list | tuple):
-        raise RewardError(f"The reward {name} must return a list of {count} numbers; it returned {_kind(values)}.")
+        more = " Is its `return` missing?" if values is None else ""
+        raise RewardError(f"The reward {name} must return a list of {count} numbers; it returned {_kind(values)}.{more}")
     if len(values) != count:
         raise RewardError(
             f"The reward {name} must return a number for each of the {count} completions; it returned {len(values)}."
@@ -177,7 +178,10 @@ def _number(name: str, value: Any) -> float | None:
 
 
 def _raised(name: str, error: BaseException, first: str) -> RewardError:
-    return RewardError(f"The reward {name} raised {_said(error)}{_line_in(error)}. The batch's first prompt: {first}.")
+    return RewardError(
+        f"The reward {name} raised {_said(error)}{_line_in(error)}. The batch's first prompt: {first}. "
+        "Mend it; `quintet check` calls it without training."
+    )
 
 
 def _said(error: BaseException) -> str:

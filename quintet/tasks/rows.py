@@ -11,6 +11,8 @@ from typing import Any
 
 RESERVED = ("prompt", "completion", "completion_ids", "chosen", "rejected")
 """Keys of a row that are no columns for reward functions."""
+MEANT = ("messages", "question", "query", "instruction", "input", "problem", "text")
+"""What other data sets call a prompt, for the complaint about a row that has none."""
 MOST_COMPLAINTS = 5
 
 
@@ -56,14 +58,19 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
                 try:
                     rows.append(_row(number, json.loads(line)))
                 except json.JSONDecodeError as error:
-                    complaints.append(f"{path}:{number}: this is no JSON: {error.msg} in column {error.colno}.")
+                    what = f"this is no JSON: {error.msg} in column {error.colno}.{_slip(line, error)}"
+                    complaints.append(f"{path}:{number}: {what}")
                 except ValueError as error:
                     complaints.append(f"{path}:{number}: {error}")
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is no text in UTF-8. Prompts are read from JSON lines: one object a line.") from None
+        raise ValueError(
+            f"{path} is no text in UTF-8. Prompts are read from JSON lines, one object a line: save the file as UTF-8."
+        ) from None
     except OSError as error:
         reason = f"There is no file {path} in {Path.cwd()}" if isinstance(error, FileNotFoundError) else error.strerror
         raise ValueError(f"The prompts can't be read from data={path}: {reason}.") from None
+    if complaints and not rows and (other := _other_format(path)):
+        raise ValueError(other)
     if not rows and not complaints:
         raise ValueError(f'{path} has no rows. Write one JSON object a line, such as {{"prompt": "2 + 2 = ", "answer": 4}}.')
     if len(complaints) > MOST_COMPLAINTS:
@@ -72,13 +79,38 @@ def read_rows(path: Path) -> tuple[list[Row], list[str]]:
     return rows, complaints
 
 
+def _other_format(path: Path) -> str | None:
+    """What a file is, in a sentence with the way out, if it is none of JSON lines but something else that one meets."""
+    text = path.read_text(encoding="utf-8-sig").lstrip()
+    lines = f'{path} must have one JSON object a line, such as {{"prompt": "2 + 2 = ", "answer": 4}}'
+    rewrite = f"python -c 'import {{0}}, json; [print(json.dumps(row)) for row in {{1}}]' > {path.stem}-lines.jsonl"
+    if path.suffix == ".py":
+        return f"{path} is a Python file. Are data and reward swapped? {lines}."
+    if text[:1] == "[" or (text[:1] == "{" and text[1:2].isspace()):
+        command = rewrite.format("sys", f'json.load(open("{path}"))')
+        return f"{lines}; it is one JSON text over several lines or a list. A list is rewritten by: {command}"
+    if path.suffix in (".csv", ".tsv") or (text[:1] not in "{[" and "," in text.partition("\n")[0]):
+        command = rewrite.format("csv", f'csv.DictReader(open("{path}"))')
+        return f"{lines}; it looks like a table (CSV). It is rewritten by: {command}"
+    return None
+
+
+def _slip(line: str, error: json.JSONDecodeError) -> str:
+    """What is likely to be wrong with a line that is nearly JSON; empty where there is no telling."""
+    if line.rstrip().endswith(","):
+        return " Lines end without a comma."
+    return " Keys and texts stand in double quotes." if line[error.pos : error.pos + 1] == "'" else ""
+
+
 def _row(number: int, row: Any) -> Row:
     if not isinstance(row, dict):
         raise ValueError(f"a row must be a JSON object, not {_named(row)}.")
     if "prompt" not in row and {"chosen", "rejected"} <= set(row):
         row = _with_prompt(row)
     if "prompt" not in row:
-        raise ValueError(f'a row needs the key "prompt"; this one has {", ".join(row) or "none"}.')
+        named = next((key for key in MEANT if key in row), None)
+        rename = f' Rename "{named}" to "prompt".' if named else ""
+        raise ValueError(f'a row needs the key "prompt"; this one has {", ".join(row) or "none"}.{rename}')
     columns = {key: value for key, value in row.items() if key not in RESERVED}
     better, worse = (_completion(row.get(key), key) for key in ("chosen", "rejected"))
     if (better is None) != (worse is None):

@@ -180,7 +180,7 @@ group_size = 1
         'recipe.toml:2: There is no setting sed. Did you mean "seed"?',
         "recipe.toml:4: size must be a whole number from 3 to 10, not 40.",
         "recipe.toml:6: top_p must be a number above 0 and at most 1, not 0.",
-        'recipe.toml:9: lr must be a number above 0, not "fast".',
+        'recipe.toml:9: lr must be a number above 0 and at most 1, not "fast".',
         "recipe.toml:10: GRPO compares siblings and needs at least 2 answers a prompt; group_size=1. "
         "Set group_size=8, or choose reinforce.",
         '--steps: steps must be a whole number of at least 1, not "0".',
@@ -311,15 +311,15 @@ def test_demonstrations_have_to_be_there_for_supervised_training(tmp_path: Path)
 
 def test_preset_is_refused_for_chat_messages():
     (found,) = complaints("grpo", "--task", "arithmetic", "--instructions")
-    assert found.startswith("[arithmetic]: model=preset:1m has no chat template")
+    assert found.startswith("model=preset:1m has no chat template")
     assert run("grpo", "--task", "arithmetic", "--instructions", "--model", "owner/model").task.instructions
 
 
 def test_both_files_of_the_functions_task_are_checked_at_once():
     Path("p.jsonl").write_text('{"prompt": "a"}\nnot json\n{"question": 1}\n')
     assert complaints("grpo", "--data", "p.jsonl", "--reward", "gone.py") == [
-        "[functions]: p.jsonl:2: this is no JSON: Expecting value in column 1.",
-        '[functions]: p.jsonl:3: a row needs the key "prompt"; this one has question.',
+        "p.jsonl:2: this is no JSON: Expecting value in column 1.",
+        'p.jsonl:3: a row needs the key "prompt"; this one has question. Rename "question" to "prompt".',
         f"--reward: There is no file reward=gone.py in {Path.cwd()}. Give a Python file, or FILE.py:NAME.",
     ]
 
@@ -368,7 +368,9 @@ def test_device_that_is_not_there_is_refused():
 def test_folder_that_holds_a_run_is_refused_for_another():
     Path("old").mkdir()
     assert run("grpo", "--task", "maze", "--out", "old").machine.out == "old"
-    Path("old/settings.toml").touch()
+    Path("old/settings.toml").touch()  # what is left of a run that failed before it began
+    assert run("grpo", "--task", "maze", "--out", "old").machine.out == "old"
+    Path("old/metrics.jsonl").touch()
     assert complaints("grpo", "--task", "maze", "--out", "old") == [
         "--out: out=old holds a run already. Go on with it (quintet train --resume old) or choose another folder."
     ]

@@ -17,8 +17,8 @@ from quintet.live.app import FILES, Asked, answer, curves, differences, found, m
 from quintet.live.guard import POLICY
 from quintet.live.overview import NUMBERS, overview
 from quintet.live.watched import Watched
-from tests.written_comparison import write_comparison, write_member
 from tests.run_folder import ATTACK, write_run
+from tests.written_comparison import write_comparison, write_member
 
 TOKEN = "secret-token"
 

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from quintet.live.beside import live_page
-from tests.written_comparison import evaluation_row, metrics_row, write_comparison, write_member
 from tests.report import chromium
 from tests.run_folder import ATTACK, rollout_rows, write_rows, write_run
+from tests.written_comparison import evaluation_row, metrics_row, write_comparison, write_member
 
 pytestmark = pytest.mark.browser
 LONG = "W" * 100_000

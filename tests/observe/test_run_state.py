@@ -12,8 +12,8 @@ import pytest
 from quintet.observe.comparison_folder import RunAt, is_comparison, name_of, runs_of, start_of
 from quintet.observe.history import History
 from quintet.observe.run_state import RunState, settings_of, state_of
-from tests.written_comparison import write_comparison, write_member
 from tests.run_folder import write_rows
+from tests.written_comparison import write_comparison, write_member
 
 STAGE = {"stage": [{"steps": 100}]}
 

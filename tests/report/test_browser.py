@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from quintet.report import write_report
-from tests.written_comparison import write_comparison
 from tests.report import chromium
 from tests.run_folder import ATTACK, write_run
+from tests.written_comparison import write_comparison
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1200, 768, 360)

@@ -18,8 +18,8 @@ from quintet.report.differing import differing, flat, settings_that_differ
 from quintet.report.html import MOST_BYTES, render_comparison
 from quintet.report.label_curves import SCORE, LabelCurve, shared_range
 from quintet.report.verdict import verdict
-from tests.written_comparison import write_comparison
 from tests.run_folder import ACTING, ATTACK, write_rows
+from tests.written_comparison import write_comparison
 
 
 @pytest.fixture(scope="module")

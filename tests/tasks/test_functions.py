@@ -83,7 +83,7 @@ def test_two_prompts_are_enough_for_both_splits(tmp_path: Path, share: float):
 
 @pytest.mark.parametrize(("rows", "share", "split"), [(9, 0.0, "test"), (9, 1.0, "train"), (1, 0.1, "test")])
 def test_split_without_prompts_says_so(tmp_path: Path, rows: int, share: float, split: str):
-    with pytest.raises(ValueError, match=rf"test_share={share} leaves none of the {rows} prompts in .* for {split}\."):
+    with pytest.raises(ValueError, match=rf"test_share={share} leaves no prompt for {split}: .* has {rows}\."):
         task(tmp_path, rows, test_share=share).prompts(split)
     with pytest.raises(ValueError, match="splits train and test; split='dev'"):
         task(tmp_path).prompts("dev")

@@ -180,7 +180,7 @@ def test_function_that_raises_is_named_with_the_reason_and_the_first_prompt():
         call(broken_later, broken)
     assert "The reward broken raised TypeError: string indices must be integers" in str(error.value)
     assert "(test_rewards.py, line " in str(error.value)
-    assert str(error.value).endswith("The batch's first prompt: 'p'.")
+    assert str(error.value).endswith("The batch's first prompt: 'p'. Mend it; `quintet check` calls it without training.")
     with pytest.raises(RewardError, match="The reward broken_later raised KeyError: 'answer'"):
         call(broken_later)
     assert issubclass(RewardError, TaskError)
