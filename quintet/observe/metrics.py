@@ -13,7 +13,7 @@ import torch
 from quintet.data import Batch, Rollout
 from quintet.equations.advantages import group_deviation, groups_without_signal
 
-TIMINGS = ("step_time", "seconds", "tokens_per_second", "peak_memory_mb")
+TIMINGS = ("step_time", "seconds", "tokens_per_second", "peak_memory_mb", "expected_memory_mb")
 """Metrics (by how their names begin) that say how fast this machine was; all others are the same in every repetition."""
 
 
