@@ -21,25 +21,25 @@ import torch
 
 from quintet import checkpoints
 from quintet.data import Batch, Sampling
-from quintet.engines.embedded import EmbeddedLearner, EmbeddedSampler
+from quintet.engines import engine_of
 from quintet.engines.embedded.device import pick
 from quintet.environment import describe, usable_cores
 from quintet.evaluate import evaluate, evaluate_pairs
 from quintet.judge import Judge, Judged
 from quintet.models.heads import save_reward_model
-from quintet.models.load import Policy, load
-from quintet.models.tree_attention import misfit
+from quintet.models.load import Policy
 from quintet.observe import metrics
 from quintet.observe.console import Console
 from quintet.observe.diagnosis import diagnose
 from quintet.observe.formats import percent
 from quintet.observe.journal import Journal
 from quintet.observe.records import read_jsonl
-from quintet.protocols import Source, Stats, Task, TaskError
+from quintet.protocols import Sampler, Source, Stats, Task, TaskError
 from quintet.report import write_report
 from quintet.settings import Run, Stage
 from quintet.sources import Demonstrations, Online, Pairs
 from quintet.train import train
+from quintet.turns import with_turns
 
 
 class RunError(RuntimeError):
@@ -107,8 +107,9 @@ class _Session:
             [(s.name, s.steps, s.expected_seconds or None) for s in run.stages], file=sys.stderr if quiet else None
         )
         self.position = Position()
+        self.engine = engine_of(run.task)
         self.policy: Policy
-        self.sampler: EmbeddedSampler
+        self.sampler: Sampler
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -116,14 +117,12 @@ class _Session:
         """From the checkpoint at `place`, or from the start, to the end; the run's summary."""
         began = time.monotonic()
         with self.console, _disk(self.folder), _Interrupt() as interrupt:
-            self.policy = load(str(place / "model") if place else self.run.machine.model, self.run.task, self.run.machine.seed)
+            name = str(place / "model") if place else self.run.machine.model
+            self.policy = self.engine.load(name, self.run.task, self.run.machine.seed)
             self.policy.model.to(self.device)  # type: ignore[arg-type]
-            self.sampler = EmbeddedSampler(self.policy, self.device, self.run.machine.dtype)
-            if reason := misfit(self.policy.model):
-                name = type(self.policy.model).__name__
-                self.console.say(
-                    f"{name} takes the plain way, slower and in more memory: tree attention does not fit it ({reason})."
-                )
+            self.sampler = self._sampler_of(self.policy)
+            if remark := self.engine.remark(self.policy):
+                self.console.say(remark)
             if place:
                 self.position = Position(**checkpoints.read(place))
             self.journal.rewind(self.position.lengths)
@@ -172,7 +171,7 @@ class _Session:
         self._save(None, None)
         self._stop_if_asked(interrupt)
 
-    def _on_the_way(self, stage: Stage, learner: EmbeddedLearner, source: Source, interrupt: _Interrupt) -> None:
+    def _on_the_way(self, stage: Stage, learner: Any, source: Source, interrupt: _Interrupt) -> None:
         every, evaluation = self.run.machine.checkpoint_every, self.run.machine.eval_every
         if evaluation and self.position.done % evaluation == 0:
             self._evaluate(f"{stage.name} {self.position.done}")
@@ -190,14 +189,14 @@ class _Session:
 
     # ---- its parts -------------------------------------------------------------------------------------------------
 
-    def _learner(self, stage: Stage) -> EmbeddedLearner:
+    def _learner(self, stage: Stage) -> Any:
         machine = self.run.machine
         sampling = self.run.sampling if stage.samples else Sampling()
-        learner = EmbeddedLearner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype)
+        learner = self.engine.learner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype)
         learner.prepare(stage.algorithm.needs)
         return learner
 
-    def _source(self, stage: Stage, learner: EmbeddedLearner) -> Online | Demonstrations | Pairs:
+    def _source(self, stage: Stage, learner: Any) -> Online | Demonstrations | Pairs:
         kind, tokenizer = stage.algorithm.needs.source, self.policy.tokenizer
         if kind == "demonstrations":
             source = Demonstrations(self.run.task, tokenizer, stage.prompts_per_step)
@@ -218,13 +217,17 @@ class _Session:
         source.number = self.position.used[kind]
         return source
 
-    def _sampler(self, stage: Stage, learner: EmbeddedLearner) -> EmbeddedSampler:
+    def _sampler(self, stage: Stage, learner: Any) -> Sampler:
         """The policy's own; or one that goes on drawing from what the policy was when the stage began."""
         if not stage.algorithm.needs.frozen_sampler:
             return self.sampler
         assert learner.reference is not None
-        frozen = Policy(learner.reference, self.policy.tokenizer)
-        return EmbeddedSampler(frozen, self.device, self.run.machine.dtype)
+        return self._sampler_of(replace(self.policy, model=learner.reference))
+
+    def _sampler_of(self, policy: Policy) -> Sampler:
+        """Of answers, or of conversations where the task replies."""
+        sampler = self.engine.sampler(policy, self.device, self.run.machine.dtype)
+        return with_turns(sampler, self.run.task, policy.tokenizer)
 
     def _judged(self, stage: Stage) -> Task:
         """The task, with its reward model beside it if the stage has one."""
@@ -286,7 +289,7 @@ class _Session:
         stage = self.run.stages[min(self.position.stage, len(self.run.stages) - 1)].name
         self.journal.append("evaluations", {"step": self.position.total, "stage": stage, "label": label, **row})
 
-    def _evaluate_pairs(self, stage: Stage, learner: EmbeddedLearner) -> None:
+    def _evaluate_pairs(self, stage: Stage, learner: Any) -> None:
         """How often a new reward model is right about pairs of the test split."""
         offered = getattr(self.run.task, "offers_pairs", hasattr(self.run.task, "preferences"))
         if not self.run.machine.eval_problems or not offered:
@@ -299,7 +302,7 @@ class _Session:
         row = {"step": self.position.total, "stage": stage.name, "label": f"after {stage.name}", **row}
         self.journal.append("pair_evaluations", row)
 
-    def _save(self, learner: EmbeddedLearner | None, source: Source | None) -> None:
+    def _save(self, learner: Any | None, source: Source | None) -> None:
         self.position.lengths = self.journal.lengths()
         state = {**vars(self.position), "learner": learner and learner.state(), "source": source and source.state()}
         checkpoints.save(self.folder, self.position.total, self.policy, state)

@@ -20,6 +20,14 @@ def on_last(reward: Tensor, action: Tensor) -> Tensor:
     return torch.where(last, reward[:, None], 0.0)
 
 
+def paid(reward: Tensor, action: Tensor, earned: Tensor | None = None) -> Tensor:
+    """What each token earned: as an environment paid it, `earned` [B, T], or all of the answer's reward [B] on its last token.
+
+    Example: reward 2 over two chosen tokens gives 0, 2; earned as 1, 1 it is 1, 1.
+    """
+    return on_last(reward, action) if earned is None else torch.where(action, earned, 0.0)
+
+
 def to_go(x: Tensor, action: Tensor) -> Tensor:
     """Σ of `x` over the chosen tokens from t on.  Example: 1, 2, 3, all chosen, give 6, 5, 3."""
     kept = torch.where(action, x, 0.0)

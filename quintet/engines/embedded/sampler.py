@@ -14,7 +14,7 @@ from quintet.engines.embedded.answers import Answers, stops_in
 from quintet.engines.embedded.decoder import Decoder
 from quintet.engines.embedded.device import precision
 from quintet.models.load import Policy
-from quintet.models.randomness import keys
+from quintet.models.randomness import keys, numbered
 from quintet.models.text import encode_prompt
 from quintet.models.tree_attention import misfit
 
@@ -31,13 +31,13 @@ class EmbeddedSampler:
 
     @torch.no_grad()
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
     ) -> list[Rollout]:
         """`group_size` answers to each prompt, siblings side by side."""
         model, tokenizer = self.policy.model.eval(), self.policy.tokenizer
         encoded = [encode_prompt(tokenizer, p) for p in prompts]
         number, sibling = np.divmod(np.arange(len(prompts) * group_size), group_size)
-        key = keys(seed, first + number, sibling)
+        key = keys(seed, numbered(len(prompts), first)[number], sibling)
         answers = Answers(key, self.policy.ends, sampling, stops_in(tokenizer, sampling.stop))
         with precision(self.device, self.dtype):
             if misfit(model):
