@@ -318,7 +318,7 @@ def test_both_files_of_the_functions_task_are_checked_at_once():
 def test_preset_that_is_not_there_is_answered_with_those_that_are():
     (found,) = complaints("grpo", "--task", "maze", "--model", "preset:51m")
     assert found.startswith("--model: There is no preset model=preset:51m. Did you mean preset:")
-    assert found.endswith("There are preset:1m, preset:5m, preset:50m.")
+    assert found.endswith("There are preset:1m, preset:5m, preset:50m, preset:mlp.")
 
 
 @pytest.mark.parametrize("model", ["./gone", "/gone/model", "a/b/c", "gone/", "~/model", "there/gone"])
