@@ -39,7 +39,7 @@ def train(algorithm: str, seed: int, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/cartpole")
-    print("| algorithm | mean return of 100 held-out episodes, by seed | mean | environment steps to 475 in training | seconds |")
+    print("| algorithm | return of 100 held-out episodes, by seed | mean | steps to 475 in training | seconds |")
     print("|---|---|---|---|---|")
     for algorithm in ALGORITHMS:
         found = [train(algorithm, seed, folder) for seed in SEEDS]

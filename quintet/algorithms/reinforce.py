@@ -69,8 +69,9 @@ class Reinforce:
         """R − b for each token of an answer, or for what came after it: [B, T]."""
         if self.credit == "to-go":
             returns = to_go(paid(b.reward, b.action, b.earned), b.action)
-            centred = leave_one_out_to_go(returns, b.group) if self.baseline == "leave-one-out" else returns
-            return torch.where(b.action, centred, 0.0)
+            if self.baseline == "leave-one-out":
+                returns = leave_one_out_to_go(returns, b.group, torch.isfinite(b.reward))
+            return torch.where(b.action, returns, 0.0)
         reward = b.reward
         if self.beta and self.kl_in == "reward":
             reward = reward - self.beta * answer_sums(kl_k1(b.old_logp, b.ref_logp), b.action)
