@@ -145,6 +145,8 @@ def _of_engine(task: Any, stages: Sequence[Stage], machine: Machine) -> Iterator
     for stage in stages:
         if hasattr(task, "preset") and stage.reward_model:
             yield f"reward_model={stage.reward_model} reads texts, and {task.name} has none: it pays by itself. Leave it out."
+        if hasattr(task, "preset") and stage.algorithm.needs.score:
+            yield f"A reward model reads texts, and {task.name} has none: it pays by itself. Choose another than {stage.name}."
 
 
 def of_reward_model(stage: Stage, stages: Sequence[Stage]) -> Iterator[str]:

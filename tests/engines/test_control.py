@@ -181,7 +181,7 @@ def test_reward_model_is_refused():
 
 
 def source(of: ControlPolicy, seed: int) -> Online:
-    return Online(TASK, ControlSampler(of, CPU), replace(STEPS, max_new_tokens=120), 8, 4, seed)
+    return Online(TASK, ControlSampler(of, CPU), replace(STEPS, max_new_tokens=80), 8, 4, seed)
 
 
 @pytest.mark.parametrize(
@@ -195,13 +195,13 @@ def source(of: ControlPolicy, seed: int) -> Online:
     ids=["reinforce", "ppo", "trpo", "grpo"],
 )
 def test_pole_stays_up_twice_as_long_after_a_few_steps(algorithm: Any):
-    """Episodes of at most 120 steps; an untrained policy's last about 22. The middle of three seeds."""
+    """Episodes of at most 80 steps; an untrained policy's last about 22. The middle of three seeds."""
 
     def grown(seed: int) -> float:
         of, rewards = load("preset:mlp", TASK, seed), []
         torch.manual_seed(seed)
         watch = lambda step, batch, stats: rewards.append(float(batch.reward.mean()))  # noqa: E731
-        train(algorithm, learner(of), source(of, seed), [watch], steps=10)
+        train(algorithm, learner(of), source(of, seed), [watch], steps=7)
         return rewards[-1] / rewards[0]
 
     assert median(grown(seed) for seed in range(3)) > 2
