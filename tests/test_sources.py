@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from quintet.data import Batch, Prompt, Rollout, Sampling, Verdict
+from quintet.models.randomness import numbered
 from quintet.protocols import TaskError
 from quintet.sources import Demonstrations, Online, Pairs, collate, grade
 from tests.tiny import END, Letter, policy, sampler, token, tokenizer, tokens
@@ -22,10 +23,18 @@ class Scripted:
         self.loaded: list[tuple[Any, int]] = []
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
     ) -> list[Rollout]:
         return [
-            Rollout(p, [9, first + i, k], [False, True, True], [0.0, -1.0, -2.0], f"{p.id}/{k}", "eos", len(self.loaded))
+            Rollout(
+                p,
+                [9, int(numbered(len(prompts), first)[i]), k],
+                [False, True, True],
+                [0.0, -1.0, -2.0],
+                f"{p.id}/{k}",
+                "eos",
+                len(self.loaded),
+            )
             for i, p in enumerate(prompts)
             for k in range(group_size)
         ]
