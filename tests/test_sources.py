@@ -25,17 +25,10 @@ class Scripted:
     def generate(
         self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
     ) -> list[Rollout]:
+        numbers = numbered(len(prompts), first).tolist()
         return [
-            Rollout(
-                p,
-                [9, int(numbered(len(prompts), first)[i]), k],
-                [False, True, True],
-                [0.0, -1.0, -2.0],
-                f"{p.id}/{k}",
-                "eos",
-                len(self.loaded),
-            )
-            for i, p in enumerate(prompts)
+            Rollout(p, [9, number, k], [False, True, True], [0.0, -1.0, -2.0], f"{p.id}/{k}", "eos", len(self.loaded))
+            for p, number in zip(prompts, numbers, strict=True)
             for k in range(group_size)
         ]
 
