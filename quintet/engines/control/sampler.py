@@ -86,10 +86,10 @@ class _Episodes:
 
     def add(self, going: np.ndarray, observation: Any, token: np.ndarray, logp: np.ndarray, earned: Any, ended: Any) -> None:
         """One more step of those episodes that go on."""
-        self.observation.append(np.array(observation))  # the environments write into their own
+        self.observation.append(observation)
         self.token.append(token)
         self.logp.append(logp)
-        self.earned.append(np.array(earned))
+        self.earned.append(earned)
         self.length += going
         self.ended |= going & ended
 
