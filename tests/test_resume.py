@@ -263,12 +263,12 @@ def test_run_killed_after_each_of_its_checkpoints_ends_with_the_same_bits(tmp_pa
 
 GAMES = """
 [guess]
-spare = 4
+spare = 2
 [sampling]
-max_new_tokens = 48
+max_new_tokens = 24
 stop = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
 """
-OTHER_TASKS = {"guess": ("ppo", GAMES, "entropy_weight = 0.01"), "cartpole": ("ppo", "", "")}
+OTHER_TASKS = {"guess": ("ppo", GAMES, "entropy_weight = 0.01\nepochs = 1\nminibatches = 1"), "cartpole": ("ppo", "", "")}
 """Conversations of a model that knows nothing, whose turns end with a digit; episodes of a small network and its critic."""
 OTHER_HEAD = """
 task = "{task}"

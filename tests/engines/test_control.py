@@ -120,7 +120,7 @@ ALGORITHMS: dict[str, Any] = {
 
 
 def gradient(algorithm: Any, batch: Batch, **how: Any) -> torch.Tensor:
-    of = learner(policy(), **how)
+    of: Any = learner(policy(), **how)
     of.prepare(algorithm.needs)
     with torch.no_grad():  # critics say 0 at first
         for head in filter(None, (of.critic and of.critic.head, of.head)):
@@ -160,7 +160,7 @@ def test_reinforce_gradient_is_williams():
 
 
 def test_critic_begins_from_the_policys_trunk_says_nothing_and_draws_no_random_numbers():
-    of = learner(policy())
+    of: Any = learner(policy())
     state = torch.get_rng_state()
     of.prepare(Needs(critic="separate"))
     of.prepare(Needs(critic="head"))

@@ -115,7 +115,8 @@ def test_tokenizer_of_its_pieces_writes_a_game_in_few_tokens():
 
 def test_instructions_are_a_message_that_says_range_and_guesses():
     (prompt,) = games(number=1, instructions=True)
-    content = (prompt.messages or ())[0]["content"]
+    assert prompt.messages is not None
+    content = prompt.messages[0]["content"]
     assert f"from {prompt.truth['low']} to {prompt.truth['high']}" in content
     assert f"{prompt.truth['guesses']} guesses" in content
 
