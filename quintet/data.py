@@ -7,7 +7,7 @@ it. The shift by one happens once, in the learner's forward pass.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -35,6 +35,8 @@ class Prompt:
     """Whatever the task's grader needs; JSON-able."""
     level: str = ""
     """The difficulty class that evaluation reports separately; empty where a task has none."""
+    tokens: tuple[int, ...] | None = None
+    """The prompt as tokens, which are taken as they are; where they are given nothing else is encoded."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Verdict:
     logged: Mapping[str, Any] = field(default_factory=dict)
     """What a reward function wants kept beside the answer (`log_extra`); JSON-able."""
     steps: tuple[tuple[int, float], ...] = ()
-    """For process supervision: (characters of the answer up to the step's end, the step's reward), in order."""
+    """For process supervision: (characters of the answer up to the step's end, the step's reward), in order. In a conversation
+    they are counted over what the policy wrote, without the replies."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,13 @@ class Rollout:
     """eos: the model ended it; stop: a stop string did; length: it was cut off."""
     policy_version: int
     verdict: Verdict | None = None
+    turns: tuple[str, ...] = ()
+    """Of a conversation: the answers and the task's replies in turn, an answer first and last; `text` is all of them together.
+    Empty where the task doesn't reply."""
+    observations: Sequence[Sequence[float]] = ()
+    """What the policy saw before it chose each token, one vector a token; empty where it sees nothing but tokens."""
+    earned: Sequence[float] = ()
+    """What an environment paid for each token; empty where an answer is paid at its end, by its verdict."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +97,8 @@ class Sampling:
     min_p: Annotated[float, Ge(0), Lt(1)] = 0.0
     """Keep tokens at least this many times as likely as the likeliest; 0 keeps all."""
     max_new_tokens: Count = 128
-    """Longest answer, in tokens; a longer one is cut off and its stop reason is `length`. Where nobody sets it, a task that
-    knows how long its longest answer is does."""
+    """Longest answer, in tokens; a longer one is cut off and its stop reason is `length`. In a conversation the answers count
+    together. Where nobody sets it, a task that knows how long its longest answer is does."""
     stop: tuple[str, ...] = ()
     """Strings that end an answer; they stay part of its text."""
 
@@ -118,6 +128,10 @@ class Batch:
     """[B, T]: what the critic expects of an answer before it has seen token t."""
     step_reward: Tensor = ABSENT
     """[B, T]: the reward of the step that ends at token t; NaN where none does. Absent where the task judges no steps."""
+    earned: Tensor = ABSENT
+    """[B, T]: what an environment paid for token t; `reward` is their sum. Absent where an answer is paid at its end."""
+    observation: Tensor = ABSENT
+    """[B, T, D]: what the policy saw before token t was chosen; absent where it sees nothing but tokens."""
     truncated: Tensor = ABSENT
     """[B] bool: the answer was cut off at its longest."""
     advantage: Tensor = ABSENT
@@ -195,7 +209,7 @@ def select(batch: Batch, rows: Tensor) -> Batch:
     def cut(value: Any) -> Any:
         if not hasattr(value, "dim"):
             return value
-        return value[rows, :width] if value.dim() == 2 else value[rows]
+        return value[rows, :width] if value.dim() > 1 else value[rows]
 
     tensors = {f.name: cut(getattr(batch, f.name)) for f in fields(batch)}
     rollouts = tuple(batch.rollouts[i] for i in rows.tolist()) if batch.rollouts else ()

@@ -49,15 +49,16 @@ def evaluate(task: Task, sampler: Sampler, sampling: Sampling, problems: int, k:
 
 
 def evaluate_model(model: str, task: Task, sampling: Sampling, problems: int, machine: Machine, k: int = 1) -> dict[str, Any]:
-    """The same for a model by its name: a transformers folder, a hub id, or a preset with its random weights."""
-    from quintet.engines.embedded import EmbeddedSampler
+    """The same for a model by its name: a folder, a hub id, or a preset with its random weights."""
+    from quintet.engines import engine_of
     from quintet.engines.embedded.device import pick
-    from quintet.models.load import load
+    from quintet.turns import with_turns
 
-    device = pick(machine.device)
-    policy = load(model, task, machine.seed)
-    policy.model.to(device)  # type: ignore[arg-type]
-    return {"model": model, **evaluate(task, EmbeddedSampler(policy, device, machine.sampled_in), sampling, problems, k)}
+    device, engine = pick(machine.device), engine_of(task)
+    policy = engine.load(model, task, machine.seed)
+    policy.model.to(device)
+    sampler = with_turns(engine.sampler(policy, device, machine.sampled_in), task, policy.tokenizer)
+    return {"model": model, **evaluate(task, sampler, sampling, problems, k)}
 
 
 @torch.no_grad()

@@ -41,14 +41,24 @@ class Task(Protocol):
         ...
 
 
+class Conversation(Task, Protocol):
+    """A task that answers back: a tool, a game, an environment."""
+
+    def reply(self, transcript: Rollout) -> str | None:
+        """What the task says to a conversation so far, whose last of the `turns` is an answer that was ended and not cut off;
+        None ends it. A function of the prompt and the turns alone."""
+        ...
+
+
 class Teacher(Protocol):
     """A task that can also show how it is done: what supervised training learns from."""
 
     @property
     def name(self) -> str: ...
 
-    def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str]]:
-        """Prompts with a right answer each, from number `start` on; endless for `train`."""
+    def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str | Sequence[str]]]:
+        """Prompts with a right answer each, from number `start` on; endless for `train`. Of a conversation: its turns, answers
+        and replies, an answer first and last."""
         ...
 
 
@@ -67,10 +77,11 @@ class Sampler(Protocol):
     """Draws answers from the policy."""
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
     ) -> list[Rollout]:
-        """`group_size` answers to each prompt, siblings side by side. An answer depends on the weights and on
-        (seed, first + its prompt's place, its place in the group), never on what else is in the batch."""
+        """`group_size` answers to each prompt, siblings side by side. `first`: the first prompt's number, where they are
+        counted on from there, or each prompt's. An answer depends on the weights and on (seed, its prompt's number, its
+        place in the group), never on what else is in the batch."""
         ...
 
     def load(self, weights: Mapping[str, Tensor], version: int) -> None:

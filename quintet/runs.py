@@ -21,16 +21,15 @@ import torch
 
 from quintet import checkpoints
 from quintet.data import Batch, Sampling
-from quintet.engines.embedded import EmbeddedLearner, EmbeddedSampler
+from quintet.engines import engine_of
 from quintet.engines.embedded.device import pick
-from quintet.engines.embedded.memory import NATURAL_STEP, Forecast, free_bytes, held_bytes, stage_shape, told
 from quintet.environment import describe, usable_cores
 from quintet.evaluate import evaluate, evaluate_pairs
 from quintet.judge import Judge, Judged
 from quintet.models import lora
+from quintet.models.frozen import Frozen
 from quintet.models.heads import save_reward_model
-from quintet.models.load import Policy, load
-from quintet.models.tree_attention import misfit
+from quintet.models.load import Policy
 from quintet.observe import metrics
 from quintet.observe.console import Console
 from quintet.observe.diagnosis import diagnose
@@ -38,11 +37,12 @@ from quintet.observe.formats import percent
 from quintet.observe.hints import Hints
 from quintet.observe.journal import Journal
 from quintet.observe.records import read_jsonl
-from quintet.protocols import Source, Stats, Task, TaskError
+from quintet.protocols import Sampler, Source, Stats, Task, TaskError
 from quintet.report import write_report
 from quintet.settings import Run, Stage
 from quintet.sources import Demonstrations, Online, Pairs, Until
 from quintet.train import train
+from quintet.turns import with_turns
 
 
 class RunError(RuntimeError):
@@ -115,8 +115,9 @@ class _Session:
         )
         self.position = Position()
         self.expected_mb = 0.0
+        self.engine = engine_of(run.task)
         self.policy: Policy
-        self.sampler: EmbeddedSampler
+        self.sampler: Sampler
 
     # ---- the run ---------------------------------------------------------------------------------------------------
 
@@ -126,13 +127,9 @@ class _Session:
         with self.console, _disk(self.folder), _Interrupt() as interrupt:
             self.policy = self._policy(place)
             self.policy.model.to(self.device)  # type: ignore[arg-type]
-            self.sampler = EmbeddedSampler(self.policy, self.device, self.run.machine.sampled_in)
-            self.sampler.watch = self.console.answers
-            if reason := misfit(self.policy.model):
-                name = type(self.policy.model).__name__
-                self.console.say(
-                    f"{name} takes the plain way, slower and in more memory: tree attention does not fit it ({reason})."
-                )
+            self.sampler = self._sampler_of(None)
+            if remark := self.engine.remark(self.policy):
+                self.console.say(remark)
             if place:
                 self.position = Position(**checkpoints.read(place))
             self.journal.rewind(self.position.lengths)
@@ -156,7 +153,7 @@ class _Session:
         if self.position.source is not None:
             source.restore(self.position.source)
         else:
-            self._foresee_memory(stage, learner)
+            self._foresee(stage, learner)
         clock, hints = _Clock(), Hints(stage.group_size)
 
         def observe(step: int, batch: Batch, stats: Stats) -> None:
@@ -190,7 +187,7 @@ class _Session:
         self._save(None, None)
         self._stop_if_asked(interrupt)
 
-    def _on_the_way(self, stage: Stage, learner: EmbeddedLearner, source: Source, interrupt: _Interrupt) -> None:
+    def _on_the_way(self, stage: Stage, learner: Any, source: Source, interrupt: _Interrupt) -> None:
         every, evaluation = self.run.machine.checkpoint_every, self.run.machine.eval_every
         if evaluation and self.position.done % evaluation == 0:
             self._evaluate(f"{stage.name} {self.position.done}")
@@ -209,8 +206,8 @@ class _Session:
     def _policy(self, place: Path | None) -> Policy:
         machine = self.run.machine
         if not machine.lora_rank:
-            return load(str(place / "model") if place else machine.model, self.run.task, machine.seed)
-        policy = load(machine.model, self.run.task, machine.seed)
+            return self.engine.load(str(place / "model") if place else machine.model, self.run.task, machine.seed)
+        policy = self.engine.load(machine.model, self.run.task, machine.seed)
         lora.add(policy.model, machine.lora_rank, machine.lora_alpha or 2 * machine.lora_rank, machine.seed)
         if place:
             lora.restore(policy.model, place / "adapter")
@@ -218,14 +215,14 @@ class _Session:
 
     # ---- its parts -------------------------------------------------------------------------------------------------
 
-    def _learner(self, stage: Stage) -> EmbeddedLearner:
+    def _learner(self, stage: Stage) -> Any:
         machine = self.run.machine
         sampling = self.run.sampling if stage.samples else Sampling()
-        learner = EmbeddedLearner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype, machine.recompute)
+        learner = self.engine.learner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype, machine.recompute)
         learner.prepare(stage.algorithm.needs)
         return learner
 
-    def _source(self, stage: Stage, learner: EmbeddedLearner) -> Online | Demonstrations | Pairs:
+    def _source(self, stage: Stage, learner: Any) -> Online | Demonstrations | Pairs:
         kind, tokenizer = stage.algorithm.needs.source, self.policy.tokenizer
         if kind == "demonstrations":
             source = Demonstrations(self.run.task, tokenizer, stage.prompts_per_step)
@@ -252,11 +249,15 @@ class _Session:
             return source
         return Until(source, lambda: self.position.stage_seconds / stage.seconds_budget)
 
-    def _sampler(self, stage: Stage, learner: EmbeddedLearner) -> EmbeddedSampler:
+    def _sampler(self, stage: Stage, learner: Any) -> Sampler:
         """The policy's own; or one that goes on drawing from what the policy was when the stage began."""
-        if not stage.algorithm.needs.frozen_sampler:
-            return self.sampler
-        return EmbeddedSampler(self.policy, self.device, self.run.machine.sampled_in, frozen=learner.reference)
+        return self._sampler_of(learner.reference) if stage.algorithm.needs.frozen_sampler else self.sampler
+
+    def _sampler_of(self, frozen: Frozen | None) -> Sampler:
+        """Of answers, or of conversations where the task replies."""
+        sampler = self.engine.sampler(self.policy, self.device, self.run.machine.sampled_in, frozen=frozen)
+        sampler.watch = self.console.answers
+        return with_turns(sampler, self.run.task, self.policy.tokenizer)
 
     def _judged(self, stage: Stage) -> Task:
         """The task, with its reward model beside it if the stage has one."""
@@ -266,19 +267,13 @@ class _Session:
         name = str(self.folder / stage.reward_model) if made_here else stage.reward_model
         return Judged(self.run.task, Judge(name, self.device), stage.reward_model_weight, stage.task_reward_weight)
 
-    def _foresee_memory(self, stage: Stage, learner: EmbeddedLearner) -> None:
-        """Say what the stage will need at its peak, and choose how many answers share a pass where nobody did."""
-        shape = stage_shape(stage, self.run.task, self.policy.tokenizer, self.run.sampling)
-        optimiser = getattr(stage.algorithm.update, "optimiser", None)
-        remembered = {"adamw": 2, "muon": 1}.get(str(optimiser), NATURAL_STEP)
-        forecast = Forecast(self.policy.model, learner.trained, remembered, learner.within, self.run.machine.sampled_in)
-        free, held = free_bytes(self.device), held_bytes(self.device)
-        if not learner.micro_batch and free is not None:
-            rows = forecast.fitting(shape, free)
-            learner.micro_batch = rows if rows < shape.answers else 0
-        need = forecast.need(shape, min(learner.micro_batch or shape.answers, shape.answers))
-        self.expected_mb = (held + need.peak) / 2**20
-        self.console.say(told(need, held, free, shape, learner.micro_batch))
+    def _foresee(self, stage: Stage, learner: Any) -> None:
+        """Say what the stage will need, where the engine knows."""
+        if self.engine.foresee is None:
+            return
+        expected, sentence = self.engine.foresee(learner, stage, self.policy, self.run)
+        self.expected_mb = expected / 2**20
+        self.console.say(sentence)
 
     # ---- what it writes --------------------------------------------------------------------------------------------
 
@@ -345,7 +340,7 @@ class _Session:
         }
         self.journal.append("evaluations", {**where, **row})
 
-    def _evaluate_pairs(self, stage: Stage, learner: EmbeddedLearner) -> None:
+    def _evaluate_pairs(self, stage: Stage, learner: Any) -> None:
         """How often a new reward model is right about pairs of the test split."""
         offered = getattr(self.run.task, "offers_pairs", hasattr(self.run.task, "preferences"))
         if not self.run.machine.eval_problems or not offered:
@@ -358,7 +353,7 @@ class _Session:
         row = {"step": self.position.total, "stage": stage.name, "label": f"after {stage.name}", **row}
         self.journal.append("pair_evaluations", row)
 
-    def _save(self, learner: EmbeddedLearner | None, source: Source | None) -> None:
+    def _save(self, learner: Any | None, source: Source | None) -> None:
         self.position.lengths = self.journal.lengths()
         state = {**vars(self.position), "learner": learner and learner.state(), "source": source and source.state()}
         checkpoints.save(self.folder, self.position.total, self.policy, state)

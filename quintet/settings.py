@@ -53,7 +53,7 @@ class Machine:
 
     model: str = "preset:1m"
     """`preset:1m`, `preset:5m` or `preset:50m` (random weights, with a tokenizer made for the task), a transformers folder,
-    or a hub id."""
+    or a hub id. A control task has `preset:mlp`, a small network, or the model folder of an earlier run."""
     seed: Whole = 0
     """Initial weights, prompts, sampling and shuffling all follow from it."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -12,7 +12,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from quintet.data import ABSENT, Batch, Prompt, Rollout, Sampling, Verdict
-from quintet.models.text import encode_answer, encode_prompt, tokens_until
+from quintet.models.text import encode_answer, encode_prompt, encode_reply, tokens_until
 from quintet.protocols import Learner, Preferences, Sampler, Source, State, Task, TaskError, Teacher
 
 
@@ -209,18 +209,25 @@ def pairs_batch(
     return replace(collate(rows, [i // 2 for i in range(len(rows))], measured), behaviour_logp=None)
 
 
-def _shown(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, answer: str, reward: float) -> Rollout:
-    """An answer that nobody sampled."""
-    question, reply = encode_prompt(tokenizer, prompt), encode_answer(tokenizer, answer)
+def _shown(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, answer: str | Sequence[str], reward: float) -> Rollout:
+    """An answer, or a conversation's turns, that nobody sampled."""
+    turns = () if isinstance(answer, str) else tuple(answer)
+    tokens = encode_prompt(tokenizer, prompt)
+    action = [False] * len(tokens)
+    for place, text in enumerate(turns or (str(answer),)):
+        replies = place % 2 == 1
+        spoken = encode_reply(tokenizer, prompt, turns[:place], text, tokens[-1]) if replies else encode_answer(tokenizer, text)
+        tokens, action = tokens + spoken, action + [not replies] * len(spoken)
     return Rollout(
         prompt=prompt,
-        tokens=question + reply,
-        action=[False] * len(question) + [True] * len(reply),
-        behaviour_logp=[0.0] * (len(question) + len(reply)),
-        text=answer,
+        tokens=tokens,
+        action=action,
+        behaviour_logp=[0.0] * len(tokens),
+        text="".join(turns) or str(answer),
         stop_reason="eos",
         policy_version=0,
         verdict=Verdict(reward=reward),
+        turns=turns,
     )
 
 
@@ -267,10 +274,18 @@ def collate(
         group=torch.tensor(list(groups)),
         behaviour_logp=padded([r.behaviour_logp for r in rollouts], 0.0),
         step_reward=padded([_step_rewards(r, tokenizer) for r in rollouts], nan) if tokenizer and judged else ABSENT,
+        earned=padded([list(r.earned) for r in rollouts], 0.0) if all(r.earned for r in rollouts) else ABSENT,
+        observation=_observations(rollouts, width) if all(r.observations for r in rollouts) else ABSENT,
         truncated=torch.tensor([r.stop_reason == "length" for r in rollouts]),
         rollouts=tuple(rollouts),
         measured=measured or {},
     )
+
+
+def _observations(rollouts: Sequence[Rollout], width: int) -> torch.Tensor:
+    """[B, T, D], padded with 0."""
+    seen = [torch.tensor(r.observations, dtype=torch.float32) for r in rollouts]
+    return torch.stack([torch.nn.functional.pad(x, (0, 0, 0, width - len(x))) for x in seen])
 
 
 def _step_rewards(rollout: Rollout, tokenizer: PreTrainedTokenizerBase) -> list[float]:

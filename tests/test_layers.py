@@ -18,7 +18,7 @@ SOURCES = {
 NOUNS = {"data", "knobs"}
 ENGINE = {"data", "protocols", "equations", "updates", "models"}
 SEEN = {"observe", "report", "environment", "intervals"}
-RUN = {*ENGINE, *SEEN, "engines", "sources", "train", "evaluate", "checkpoints", "settings", "config", "judge"}
+RUN = {*ENGINE, *SEEN, "engines", "sources", "train", "evaluate", "checkpoints", "settings", "config", "judge", "turns"}
 KNOWS: dict[str, set[str]] = {
     "knobs": set(),
     "data": {"knobs"},
@@ -38,9 +38,10 @@ KNOWS: dict[str, set[str]] = {
     "engines": ENGINE,
     "judge": {"data", "protocols", "models"},
     "sources": {"data", "protocols", "models.text"},
+    "turns": {"data", "protocols", "models"},
     "train": {"data", "protocols"},
     "settings": NOUNS,
-    "evaluate": {"data", "protocols", "intervals", "pass_at_k", "settings", "sources", "engines", "models"},
+    "evaluate": {"data", "protocols", "intervals", "pass_at_k", "settings", "sources", "engines", "turns"},
     "observe": {"data", "equations"},
     "report": {"data", "observe"},
     "live": {"", "observe", "report"},

@@ -261,6 +261,38 @@ def test_run_killed_after_each_of_its_checkpoints_ends_with_the_same_bits(tmp_pa
     assert results(tmp_path / "run") == undisturbed
 
 
+GAMES = """
+[guess]
+spare = 2
+[sampling]
+max_new_tokens = 24
+stop = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
+"""
+OTHER_TASKS = {"guess": ("ppo", GAMES, "entropy_weight = 0.01\nepochs = 1\nminibatches = 1"), "cartpole": ("ppo", "", "")}
+"""Conversations of a model that knows nothing, whose turns end with a digit; episodes of a small network and its critic."""
+OTHER_HEAD = """
+task = "{task}"
+seed = 5
+threads = 1
+checkpoint_every = 1
+eval_problems = 3
+out = "{{out}}"
+"""
+
+
+@pytest.mark.parametrize("task", OTHER_TASKS)
+def test_conversations_and_episodes_that_are_killed_end_with_the_same_bits(tmp_path: Path, task: str):
+    algorithm, before, settings = OTHER_TASKS[task]
+    text = OTHER_HEAD.format(task=task) + before + STAGE.format(algorithm=algorithm, settings=settings)
+    ours, theirs = killed_and_finished(tmp_path, text, algorithm)
+    assert ours == theirs
+    steps: Any = ours["metrics"]
+    assert not any(step["skipped_updates"] for step in steps)
+    rollouts: Any = ours["rollouts"]
+    assert len({row["text"] for row in rollouts}) > 10
+    assert task == "cartpole" or any(row["text"].count("number") > 3 for row in rollouts)
+
+
 @pytest.mark.parametrize(("algorithm", "machine"), [*((name, "") for name in ALGORITHMS), ("dpo", "lora_rank = 2")])
 def test_every_algorithm_that_is_killed_ends_with_the_same_bits(tmp_path: Path, algorithm: str, machine: str):
     """Killed in its second and in its third step, just before the optimiser's or natural step, and at a random moment."""
@@ -269,6 +301,15 @@ def test_every_algorithm_that_is_killed_ends_with_the_same_bits(tmp_path: Path, 
     rows = [{"prompt": f"{i} and {i * i}: ", "chosen": f"{i}", "rejected": "and"} for i in range(60)]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "reward.py").write_text(REWARD)
+    ours, theirs = killed_and_finished(tmp_path, text, algorithm)
+    assert ours == theirs
+    steps: Any = ours["metrics"]
+    assert len(steps) == (6 if algorithm == "reward-model" else 3)
+    assert not any(step["skipped_updates"] for step in steps)  # there was something to learn, and to lose
+
+
+def killed_and_finished(tmp_path: Path, text: str, algorithm: str) -> tuple[dict[str, object], dict[str, object]]:
+    """The results of a recipe's run that was killed and resumed, and of one that nobody killed."""
     whole, broken = (recipe(tmp_path, name, text) for name in ("whole", "broken"))
     finish(whole)
     for step in (2, 3):
@@ -282,11 +323,7 @@ def test_every_algorithm_that_is_killed_ends_with_the_same_bits(tmp_path: Path, 
     child.kill()
     child.join()
     finish(broken)
-    ours, theirs = results(tmp_path / "broken"), results(tmp_path / "whole")
-    assert ours == theirs
-    steps: Any = ours["metrics"]
-    assert len(steps) == (6 if algorithm == "reward-model" else 3)
-    assert not any(step["skipped_updates"] for step in steps)  # there was something to learn, and to lose
+    return results(tmp_path / "broken"), results(tmp_path / "whole")
 
 
 def kill_in_step(algorithm: str, step: int) -> None:

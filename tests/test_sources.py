@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from quintet.data import Batch, Prompt, Rollout, Sampling, Verdict
+from quintet.models.randomness import numbered
 from quintet.protocols import TaskError
 from quintet.sources import Demonstrations, Online, Pairs, Until, collate, grade
 from tests.tiny import END, Letter, policy, sampler, token, tokenizer, tokens
@@ -22,11 +23,12 @@ class Scripted:
         self.loaded: list[tuple[Any, int]] = []
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
     ) -> list[Rollout]:
+        numbers = numbered(len(prompts), first).tolist()
         return [
-            Rollout(p, [9, first + i, k], [False, True, True], [0.0, -1.0, -2.0], f"{p.id}/{k}", "eos", len(self.loaded))
-            for i, p in enumerate(prompts)
+            Rollout(p, [9, number, k], [False, True, True], [0.0, -1.0, -2.0], f"{p.id}/{k}", "eos", len(self.loaded))
+            for p, number in zip(prompts, numbers, strict=True)
             for k in range(group_size)
         ]
 

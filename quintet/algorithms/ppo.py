@@ -13,7 +13,7 @@ from quintet.data import Batch, Needs, Outputs
 from quintet.equations.advantages import whitened
 from quintet.equations.divergences import kl_k1
 from quintet.equations.reduce import Denominator, answer_sums, masked_mean, token_weights
-from quintet.equations.returns import explained_variance, gae, on_last
+from quintet.equations.returns import explained_variance, gae, paid
 from quintet.equations.shaping import adapted
 from quintet.equations.surrogates import clipped, clipped_surrogate, value_error
 from quintet.knobs import Fraction, NonNegative
@@ -61,12 +61,12 @@ class PPO:
         return []
 
     def advantage(self, b: Batch) -> Tensor:
-        """GAE of the reward on the last token, less β·log(π/π_ref) on each: [B, T]."""
+        """GAE of what each token earned (an answer's last one its reward), less β·log(π/π_ref): [B, T]."""
         advantage = self._gae(b)
         return whitened(advantage, b.action) if self.whiten else advantage
 
     def _gae(self, b: Batch) -> Tensor:
-        reward = on_last(b.reward, b.action)
+        reward = paid(b.reward, b.action, b.earned)
         if self.beta:
             reward = reward - self._beta(b) * kl_k1(b.old_logp, b.ref_logp)
         return gae(reward, b.value, b.action, self.gamma, self.lam)

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from quintet.data import Batch, Needs, Outputs
-from quintet.equations.advantages import batch_centred, known_minus, leave_one_out, on_tokens
+from quintet.equations.advantages import batch_centred, known_minus, leave_one_out, leave_one_out_to_go, on_tokens
 from quintet.equations.divergences import DIVERGENCES, kl_k1
 from quintet.equations.reduce import Denominator, answer_sums, masked_mean, token_weights
+from quintet.equations.returns import paid, to_go
 from quintet.equations.surrogates import log_likelihood
 from quintet.knobs import NonNegative
 from quintet.protocols import Terms
@@ -26,6 +27,9 @@ class Reinforce:
     baseline: Literal["none", "batch", "leave-one-out", "moving"] = "leave-one-out"
     """What is taken off the reward: nothing; the batch's mean; the mean of the answer's siblings (arXiv:2402.14740); or
     the moving mean of earlier steps' rewards."""
+    credit: Literal["answer", "to-go"] = "answer"
+    """Each token is credited with the whole answer's reward; or with what an environment paid from it on, less what siblings
+    earned from then on (with the baselines leave-one-out and none)."""
     beta: NonNegative = 0.0
     """Weight of KL(π ‖ π_ref); 0 keeps no reference model."""
     kl: Literal["k1", "k2", "k3"] = "k3"
@@ -55,10 +59,19 @@ class Reinforce:
                 f"group_size={stage.group_size} and prompts_per_step={stage.prompts_per_step}. "
                 "Raise either, or set baseline=moving."
             )
+        if self.credit == "to-go" and self.baseline not in ("none", "leave-one-out"):
+            found.append(f"credit=to-go has the baselines leave-one-out and none; baseline={self.baseline}. Set one of them.")
+        if self.credit == "to-go" and self.beta and self.kl_in == "reward":
+            found.append("credit=to-go takes no KL off the reward. Set kl_in=loss, or credit=answer.")
         return found
 
     def advantage(self, b: Batch) -> Tensor:
-        """R − b for each token of an answer: [B, T]."""
+        """R − b for each token of an answer, or for what came after it: [B, T]."""
+        if self.credit == "to-go":
+            returns = to_go(paid(b.reward, b.action, b.earned), b.action)
+            if self.baseline == "leave-one-out":
+                returns = leave_one_out_to_go(returns, b.group, torch.isfinite(b.reward))
+            return torch.where(b.action, returns, 0.0)
         reward = b.reward
         if self.beta and self.kl_in == "reward":
             reward = reward - self.beta * answer_sums(kl_k1(b.old_logp, b.ref_logp), b.action)

@@ -11,7 +11,7 @@ from torch import Tensor
 from quintet.data import Batch, Needs, Outputs
 from quintet.equations.advantages import group_standardised, leave_one_out, on_tokens, whitened
 from quintet.equations.reduce import Denominator, token_weights
-from quintet.equations.returns import explained_variance, gae, on_last
+from quintet.equations.returns import explained_variance, gae, paid
 from quintet.equations.surrogates import importance_weighted, value_error
 from quintet.knobs import Fraction
 from quintet.protocols import Terms
@@ -59,7 +59,7 @@ class TRPO:
         return whitened(advantage, b.action) if self.whiten else advantage
 
     def _gae(self, b: Batch) -> Tensor:
-        return gae(on_last(b.reward, b.action), b.value, b.action, self.gamma, self.lam)
+        return gae(paid(b.reward, b.action, b.earned), b.value, b.action, self.gamma, self.lam)
 
     def notes(self, b: Batch) -> Mapping[str, float]:
         """How much of the returns the critic foresaw."""

@@ -31,7 +31,8 @@ def of_model(model: str) -> Iterator[str]:
     if not model.strip():
         yield 'model="" names no model. Write preset:1m, a transformers folder or a hub id.'
     elif model.startswith(PRESET):
-        presets = [PRESET + name for name in keys_of("quintet.models.load", "PRESETS")]
+        homes = ("quintet.models.load", "quintet.engines.control.policy")
+        presets = [PRESET + name for home in homes for name in keys_of(home, "PRESETS")]
         if model not in presets:
             near = nearest(model, presets)
             yield f"There is no preset model={model}.{f' Did you mean {near}?' if near else ''} There are {', '.join(presets)}."
@@ -120,6 +121,7 @@ def of_task(task: Any, stages: Sequence[Stage], machine: Machine) -> Iterator[st
         elif kind in kinds:
             asked[kind] = lambda kind=kind: (prompt for prompt, *_ in getattr(task, kind)("train"))
     yield from _of_rewards(task, stages)
+    yield from _of_engine(task, stages, machine)
     told = set()
     for first in asked.values():
         if (complaint := _of_prompts(first, task.name, machine)) and complaint not in told:
@@ -147,6 +149,20 @@ def _of_rewards(task: Any, stages: Sequence[Stage]) -> Iterator[str]:
                 f"supervision=process learns from rewards of single steps, and the task {task.name} gives none with these "
                 "settings. Set supervision=outcome; arithmetic with target=steps judges steps."
             )
+
+
+def _of_engine(task: Any, stages: Sequence[Stage], machine: Machine) -> Iterator[str]:
+    """The model is of the kind that the task is for, and nothing reads the texts of a task that has none."""
+    small = [PRESET + name for name in keys_of("quintet.engines.control.policy", "PRESETS")]
+    fits = machine.model in small if hasattr(task, "preset") else machine.model not in small
+    if machine.model.startswith(PRESET) and not fits:
+        played = f"is played by a small network ({', '.join(small)})" if hasattr(task, "preset") else "is for language models"
+        yield f"The task {task.name} {played}, and model={machine.model} is none. Leave the model out, or choose another task."
+    for stage in stages:
+        if hasattr(task, "preset") and stage.reward_model:
+            yield f"reward_model={stage.reward_model} reads texts, and {task.name} has none: it pays by itself. Leave it out."
+        if hasattr(task, "preset") and stage.algorithm.needs.score:
+            yield f"A reward model reads texts, and {task.name} has none: it pays by itself. Choose another than {stage.name}."
 
 
 def of_reward_model(stage: Stage, stages: Sequence[Stage]) -> Iterator[str]:

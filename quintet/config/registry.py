@@ -91,6 +91,8 @@ TASKS: dict[str, TaskEntry] = {
         "solve problems of mathematics (--data FILE, FOLDER or hub id: GSM8K, MATH, SVAMP, your own)",
     ),
     "cargo": TaskEntry("quintet.tasks.cargo:Cargo", "write a function in Rust, compiled and tested in a sandbox"),
+    "guess": TaskEntry("quintet.tasks.guess:Guess", "find a number from replies of higher and lower, turn by turn"),
+    "cartpole": TaskEntry("quintet.tasks.cartpole:CartPole", "balance a pole with a small network (Gymnasium's CartPole-v1)"),
     "functions": TaskEntry(
         "quintet.tasks.functions:Functions", "your prompts (--data FILE.jsonl) and your Python rewards (--reward FILE.py)"
     ),

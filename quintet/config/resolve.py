@@ -42,8 +42,8 @@ class Resolver:
 
     def run(self, new: bool) -> Run:
         """The run. `new`: it is about to make its folder, so that folder must be free.  SettingsError names every problem."""
-        machine, sampling, task = self.machine(), self.sampling(), self.task()
-        stages = self.stages(task)
+        sampling, task = self.sampling(), self.task()
+        machine, stages = self.own_model(self.machine(), task), self.stages(task)
         if not machine.out:
             machine = replace(machine, out=str(free_folder(self.draft.task_name() or "", stage_names(self.draft.stages))))
         self.complaints(checks.of_machine(machine), self.draft.machine)
@@ -106,6 +106,10 @@ class Resolver:
         if "max_new_tokens" in self.draft.sampling or not hasattr(task, "longest_answer"):
             return sampling
         return replace(sampling, max_new_tokens=task.longest_answer())
+
+    def own_model(self, machine: Machine, task: Any) -> Machine:
+        """The preset of a task that no language model answers, where nobody named a model."""
+        return machine if "model" in self.draft.machine or not hasattr(task, "preset") else replace(machine, model=task.preset)
 
     def task(self) -> Any | None:
         """The task's record; None where none was named or its settings don't go together."""
@@ -180,7 +184,7 @@ class Resolver:
         given = self.values(settings, known.stage(algorithm), algorithm)
         try:
             plain = load_record(entry.record)()
-            values = {**_pairs(plain, task), **entry.defaults, **given}
+            values = {**_pairs(plain, task), **entry.defaults, **getattr(task, "suits", {}), **given}
             update = replace(plain.update, **_of(plain.update, values))
             record = replace(plain, **_of(plain, values), update=update)
             stage = Stage(name, record, **_of(Stage, values))

@@ -1,1 +1,30 @@
-"""An engine builds a sampler and a learner. `embedded` keeps both in this process, on one module."""
+"""An engine builds a policy, a sampler and a learner. `embedded` keeps language models in this process; `control` plays
+environments with small networks. Which one a run has is its task's affair: the attribute `engine`, or else `embedded`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How the parts of a run are made that depend on what kind of policy it trains."""
+
+    load: Callable[..., Any]
+    """(name, task, seed) → a policy: it has a `model`, a `tokenizer` (None where there are no texts) and `save(folder)`."""
+    sampler: Callable[..., Any]
+    """(policy, device, dtype, frozen=…) → `protocols.Sampler` of the policy or of what it was; `watch` is told of progress."""
+    learner: Callable[..., Any]
+    """(policy, device, sampling, micro_batch, dtype, recompute) → `protocols.Learner`."""
+    remark: Callable[[Any], str]
+    """(policy) → a sentence that a user should know before a run; empty where there is none."""
+    foresee: Callable[..., tuple[int, str]] | None = None
+    """(learner, stage, policy, run) → bytes that a stage is expected to need at its peak, and that in a sentence."""
+
+
+def engine_of(task: Any) -> Engine:
+    """The engine that a task's policies run on."""
+    return import_module(f"quintet.engines.{getattr(task, 'engine', 'embedded')}").ENGINE

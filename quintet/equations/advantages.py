@@ -65,6 +65,21 @@ def leave_one_out(reward: Tensor, group: Tensor) -> Tensor:
     return group_centred(reward, group) * count / (count - 1).clamp(min=1)
 
 
+def leave_one_out_to_go(returns: Tensor, group: Tensor, known: Tensor) -> Tensor:
+    """A_{i,t} = R_{i,t} − the mean of the *other* known answers' R_{·,t}: [B, T]; 0 for an answer without siblings.
+
+    `returns` [B, T]: rewards to come from t on, 0 behind an answer's end; `known` [B] bool: the answer's reward applies. What
+    siblings have to come at t does not depend on this answer's actions, so the gradient stays unbiased; what was earned
+    before t is left out, for the action at t could not change it.
+    Source: Williams 1992 with "causality", as in Sutton and Barto, §13.4.
+    Example: 3, 2, 1 beside 1, 0, 0 give 2, 2, 1 and −2, −2, −1.
+    """
+    returns = torch.where(known[:, None], returns, 0.0)
+    count = group_sums(known.to(returns.dtype), group)[:, None]
+    others = (group_sums(returns, group) - returns) / (count - 1).clamp(min=1)
+    return torch.where(known[:, None] & (count > 1), returns - others, 0.0)
+
+
 def known_minus(reward: Tensor, baseline: Tensor | float) -> Tensor:
     """A_i = r_i − b: [B]; 0 where the reward is not finite.  Example: 1, NaN with a baseline of 0.25 give 0.75, 0."""
     return torch.where(torch.isfinite(reward), reward - baseline, 0.0)

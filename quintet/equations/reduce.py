@@ -76,8 +76,8 @@ def top_share(x: Tensor, mask: Tensor, share: float) -> Tensor:
 
 
 def group_sums(x: Tensor, group: Tensor) -> Tensor:
-    """The sum of `x` [B] over each row's group, given back to each row: [B]."""
-    sums = torch.zeros(int(group.max()) + 1 if len(group) else 0, dtype=x.dtype, device=x.device)
+    """The sum of `x` [B] or [B, T] over each row's group, given back to each row: as `x`."""
+    sums = torch.zeros(int(group.max()) + 1 if len(group) else 0, *x.shape[1:], dtype=x.dtype, device=x.device)
     return sums.index_add(0, group, x)[group]
 
 

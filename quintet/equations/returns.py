@@ -20,6 +20,14 @@ def on_last(reward: Tensor, action: Tensor) -> Tensor:
     return torch.where(last, reward[:, None], 0.0)
 
 
+def paid(reward: Tensor, action: Tensor, earned: Tensor | None = None) -> Tensor:
+    """What each token earned: as an environment paid it, `earned` [B, T], or all of the answer's reward [B] on its last token.
+
+    Example: reward 2 over two chosen tokens gives 0, 2; earned as 1, 1 it is 1, 1.
+    """
+    return on_last(reward, action) if earned is None else torch.where(action, earned, 0.0)
+
+
 def to_go(x: Tensor, action: Tensor) -> Tensor:
     """Σ of `x` over the chosen tokens from t on.  Example: 1, 2, 3, all chosen, give 6, 5, 3."""
     kept = torch.where(action, x, 0.0)
@@ -33,16 +41,28 @@ def gae(reward: Tensor, value: Tensor, action: Tensor, gamma: float = 1.0, lam: 
     Source: Schulman et al. 2015, arXiv:1506.02438, eq. 16.
     Example: rewards 0, 1 and values .5, .5 with γ = 1, λ = .5 give .25, .5.
     """
-    advantage = torch.zeros_like(value)
-    next_value = value.new_zeros(len(value))
-    next_advantage = value.new_zeros(len(value))
-    for t in reversed(range(value.shape[1])):
-        here = action[:, t]
-        delta = reward[:, t] + gamma * next_value - value[:, t]
-        advantage[:, t] = torch.where(here, delta + gamma * lam * next_advantage, 0.0)
-        next_value = torch.where(here, value[:, t], next_value)
-        next_advantage = torch.where(here, advantage[:, t], next_advantage)
-    return advantage
+    following = _next_chosen(value, action)
+    advantage = torch.where(action, reward + gamma * following - value, 0.0)
+    decay = torch.where(action, gamma * lam, 1.0).to(value.dtype)  # a token that was not chosen passes on what comes behind it
+    reach = 1
+    while reach < value.shape[1]:  # sums over `reach` tokens become sums over twice as many: log T passes, not T
+        advantage = advantage + decay * _earlier(advantage, reach)
+        decay = decay * _earlier(decay, reach)
+        reach *= 2
+    return torch.where(action, advantage, 0.0)
+
+
+def _earlier(x: Tensor, by: int) -> Tensor:
+    """[B, T]: at t what stands at t + `by`; 0 behind the end."""
+    return torch.nn.functional.pad(x[:, by:], (0, by))
+
+
+def _next_chosen(value: Tensor, action: Tensor) -> Tensor:
+    """[B, T]: the value at the first chosen token behind t; 0 where there is none."""
+    end = value.shape[1]
+    place = torch.where(action, torch.arange(end, device=value.device), end)
+    behind = torch.nn.functional.pad(place[:, 1:], (0, 1), value=end).flip(1).cummin(1).values.flip(1)
+    return torch.nn.functional.pad(value, (0, 1)).gather(1, behind)
 
 
 def explained_variance(value: Tensor, returns: Tensor, action: Tensor) -> Tensor:

@@ -3,6 +3,8 @@ and a resumed run draws what the uninterrupted one would have drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -21,6 +23,11 @@ def keys(seed: int, prompts: np.ndarray, siblings: np.ndarray) -> np.ndarray:
         key = _mixed(np.full(len(prompts), seed, np.uint64) + _GOLDEN)
         key = _mixed(key + prompts.astype(np.uint64) * _GOLDEN)
         return _mixed(key + (siblings.astype(np.uint64) + np.uint64(1)) * _GOLDEN)
+
+
+def numbered(prompts: int, first: int | Sequence[int]) -> np.ndarray:
+    """The number of each prompt: counted on from `first`, or as it says.  Example: numbered(2, 7) is 7, 8"""
+    return np.arange(first, first + prompts) if isinstance(first, int) else np.asarray(first, dtype=np.int64)
 
 
 def uniforms(key: np.ndarray, position: np.ndarray | int) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from quintet.algorithms.ppo import PPO
+from quintet.algorithms.trpo import TRPO
 from quintet.data import Batch, Outputs
 from tests.tiny import batch_of
 
@@ -120,3 +121,10 @@ def test_tokens_weigh_the_same_unless_told_otherwise():
     b = the_batch()
     assert PPO().weight(b)[b.action].tolist() == pytest.approx([1 / 3] * 3)
     assert PPO(per="answer").weight(b)[b.action].tolist() == pytest.approx([0.25, 0.25, 0.5])
+
+
+def test_what_an_environment_paid_on_the_way_stands_where_it_was_paid():
+    """λ = 1, γ = ½: ½ and then 1 are worth ½ + ½·1 before the first token, so A = 1 − ½ and 1 − ¼."""
+    b = the_batch(earned=torch.tensor([[0, 0.5, 1], [0, 0, 0]]))
+    for algorithm in (PPO(lam=1.0, gamma=0.5, whiten=False), TRPO(lam=1.0, gamma=0.5, whiten=False)):
+        assert algorithm.advantage(b).tolist() == [pytest.approx([0, 0.5, 0.75]), pytest.approx([0, -0.5, 0])]

@@ -66,3 +66,28 @@ def test_group_of_one_has_no_siblings_and_a_batch_of_one_no_mean():
     (found,) = Reinforce(baseline="batch").check(stage)
     assert found.startswith("The batch baseline is the mean of a step's answers and needs at least 2 of them")
     assert Reinforce(baseline="moving").check(stage) == []
+
+
+def test_credit_to_go_leaves_out_what_was_earned_before():
+    """Earned 1, 2 and 4: to come are 3, 2 and 4; siblings at the same time have 4, 0 and 3."""
+    batch = replace(batch_of([("?", "ab"), ("?", "c")], [3, 4]), earned=torch.tensor([[9, 1.0, 2], [9, 4, 9]]))
+    assert Reinforce(credit="to-go").advantage(batch).tolist() == [[0, -1, 2], [0, 1, 0]]
+    assert Reinforce(credit="to-go", baseline="none").advantage(batch).tolist() == [[0, 3, 2], [0, 4, 0]]
+
+
+def test_credit_to_go_of_an_answer_paid_at_its_end_is_its_reward():
+    batch = batch_of([("?", "ab"), ("?", "cd")], [3, 1])
+    assert torch.equal(Reinforce(credit="to-go").advantage(batch), Reinforce().advantage(batch))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"baseline": "batch"}, "baseline=batch"),
+        ({"baseline": "moving"}, "baseline=moving"),
+        ({"beta": 0.1, "kl_in": "reward"}, "kl_in"),
+    ],
+)
+def test_credit_to_go_refuses_what_it_does_not_go_with(settings: Any, said: str):
+    (found,) = Reinforce(credit="to-go", **settings).check(Stage("reinforce", Reinforce()))
+    assert said in found

@@ -330,7 +330,7 @@ def test_both_files_of_the_functions_task_are_checked_at_once():
 def test_preset_that_is_not_there_is_answered_with_those_that_are():
     (found,) = complaints("grpo", "--task", "maze", "--model", "preset:51m")
     assert found.startswith("--model: There is no preset model=preset:51m. Did you mean preset:")
-    assert found.endswith("There are preset:1m, preset:5m, preset:50m.")
+    assert found.endswith("There are preset:1m, preset:5m, preset:50m, preset:mlp.")
 
 
 @pytest.mark.parametrize("model", ["./gone", "/gone/model", "a/b/c", "gone/", "~/model", "there/gone"])
@@ -545,3 +545,26 @@ def test_reward_model_is_an_earlier_stage_or_a_folder():
     assert complaints("--task", "maze", recipe=two) == [
         "recipe.toml:6: reward_model=./gone is no folder with a config.json, so it holds no reward model."
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("grpo", "--task", "cartpole", "--model", "preset:1m"), "--model: The task cartpole is played by a small network"),
+        (("grpo", "--task", "maze", "--model", "preset:mlp"), "--model: The task maze is for language models"),
+        (("grpo", "--task", "cartpole", "--reward-model", "a/b"), "--reward-model: reward_model=a/b reads texts"),
+        (("reward-model", "--task", "cartpole"), "[cartpole]: A reward model reads texts"),
+        (("sft", "--task", "cartpole"), "[cartpole]: The task cartpole has no demonstrations"),
+    ],
+)
+def test_control_task_and_language_models_are_kept_apart(arguments: tuple[str, ...], said: str):
+    (found,) = complaints(*arguments)
+    assert found.startswith(said)
+
+
+def test_control_task_brings_its_network_and_settings_that_suit_it():
+    made = run("ppo", "--task", "cartpole", "--lr", "1e-3")
+    assert (made.machine.model, made.sampling.max_new_tokens) == ("preset:mlp", 500)
+    stage = made.stages[0]
+    assert (stage.algorithm.gamma, stage.algorithm.value_clip, stage.algorithm.update.lr) == (0.99, 0.0, 1e-3)
+    assert run("ppo", "--task", "maze").stages[0].algorithm.gamma == 1.0

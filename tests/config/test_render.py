@@ -83,6 +83,8 @@ def stages(draw: st.DrawFn, number: int) -> Stage:
     chosen = draw(some(known.algorithm_alone(name)))
     if "baseline" in chosen and hasattr(plain, "scale"):  # scale=group goes with baseline=group alone
         chosen.setdefault("scale", "none")
+    if chosen.get("credit") == "to-go":  # goes with two of the baselines, and with no KL in the reward
+        chosen |= {"baseline": "none", "beta": 0.0}
     algorithm = replace(plain, **chosen, update=update)
     called = draw(st.sampled_from([name, "own"]))
     return Stage(called if number == 0 else f"{called}-{number + 1}", algorithm, **draw(some(known.stage_alone(name))))
@@ -90,7 +92,7 @@ def stages(draw: st.DrawFn, number: int) -> Stage:
 
 @st.composite
 def runs(draw: st.DrawFn) -> Run:
-    task = draw(st.sampled_from(list(TASKS)))
+    task = draw(st.sampled_from([name for name in TASKS if name != "cartpole"]))  # which few stages can learn from
     given_ = draw(some(known.task(task)))
     given_ |= {"data": "prompts.jsonl" if task in ("functions", "maths") else ""} if "data" in known.task(task) else {}
     given_ |= {"reward": "reward.py"} if task == "functions" else {}

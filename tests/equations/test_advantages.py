@@ -18,6 +18,7 @@ from quintet.equations.advantages import (
     groups_without_signal,
     known_minus,
     leave_one_out,
+    leave_one_out_to_go,
     on_tokens,
     whitened,
 )
@@ -251,3 +252,19 @@ def test_population_z_scores_have_unit_variance(rows):
     found = group_standardised(r, g, 0, 0.0)
     for number in g.unique():
         assert float((found[g == number] ** 2).mean()) == pytest.approx(1, abs=1e-4)
+
+
+# ---- what is to come -------------------------------------------------------------------------------------------------------
+
+
+def test_rewards_to_come_are_compared_with_the_siblings_at_the_same_time():
+    returns = torch.tensor([[3.0, 2, 1], [1, 0, 0], [7, 7, 7]])
+    found = leave_one_out_to_go(returns, torch.tensor([0, 0, 1]), torch.tensor([True] * 3))
+    assert found.tolist() == [[2, 2, 1], [-2, -2, -1], [0, 0, 0]]
+
+
+def test_with_three_siblings_the_known_others_mean_is_taken_off():
+    returns, group = torch.tensor([[1.0], [2], [6]]), torch.tensor([0, 0, 0])
+    assert leave_one_out_to_go(returns, group, torch.tensor([True] * 3)).tolist() == [[-3], [-1.5], [4.5]]
+    returns[1] = nan
+    assert leave_one_out_to_go(returns, group, torch.tensor([True, False, True])).tolist() == [[-5], [0], [5]]

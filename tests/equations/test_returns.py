@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from quintet.equations.returns import explained_variance, gae, on_last, to_go
+from quintet.equations.returns import explained_variance, gae, on_last, paid, to_go
 
 THREE = torch.tensor([[True, True, True]])
 TOOL = torch.tensor([[False, True, False, True, False]])
@@ -29,6 +29,12 @@ def test_what_stands_on_other_tokens_is_no_part_of_the_sum():
 def test_reward_stands_on_the_last_chosen_token():
     reward, action = torch.tensor([2.0, 3, 5]), torch.tensor([[0, 1, 1, 0], [1, 0, 1, 0], [0, 0, 0, 0]]).bool()
     assert on_last(reward, action).tolist() == [[0, 0, 2, 0], [0, 0, 3, 0], [0, 0, 0, 0]]
+
+
+def test_tokens_earn_what_the_environment_paid_or_the_last_one_all_of_it():
+    reward, action = torch.tensor([2.0]), torch.tensor([[True, True, False]])
+    assert paid(reward, action).tolist() == [[0, 2, 0]]
+    assert paid(reward, action, torch.tensor([[1.5, 0.5, nan]])).tolist() == [[1.5, 0.5, 0]]
 
 
 # ---- generalised advantages ----------------------------------------------------------------------------------------------

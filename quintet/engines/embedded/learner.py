@@ -32,6 +32,8 @@ class EmbeddedLearner:
     `sampling` is the distribution that log-probabilities speak about; `micro_batch` bounds the answers in one pass (0: all).
     """
 
+    scalar_model, value_head = staticmethod(scalar_model), staticmethod(value_head)
+
     def __init__(
         self,
         policy: Policy,
@@ -71,13 +73,13 @@ class EmbeddedLearner:
         if (needs.reference or needs.frozen_sampler) and self.reference is None:
             self.reference = Frozen(self.model)
         if needs.critic == "separate" and self.critic is None:
-            self.critic = scalar_model(self.model)
+            self.critic = self.scalar_model(self.model)
             self.networks["critic"] = Trained("critic", self.critic)
         if needs.critic == "head" and self.head is None:
-            self.head = value_head(self.model)
+            self.head = self.value_head(self.model)
             self.networks["policy"] = Trained("policy", self.model, self.head)
         if needs.score and self.score is None:
-            self.score = scalar_model(self.model)
+            self.score = self.scalar_model(self.model)
             self.networks = {"score": Trained("score", self.score)}
 
     # ---- columns -------------------------------------------------------------------------------------------------------

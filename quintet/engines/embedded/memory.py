@@ -17,9 +17,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from quintet.data import Batch, Sampling
 from quintet.engines.embedded import forward
 from quintet.engines.embedded.decoder import PREFILL
+from quintet.models.load import Policy
 from quintet.models.projection import AT_ONCE, KEPT
 from quintet.models.text import encode_prompt
-from quintet.settings import Stage
+from quintet.settings import Run, Stage
 
 FLOAT = 4
 SHARE = 0.9
@@ -181,6 +182,20 @@ def told(need: Need, held: int, free: int | None, shape: Shape, rows: int) -> st
 def size(bytes: int) -> str:
     """Example: size(1_500_000_000) is 1.4 GB."""
     return f"{bytes / 2**30:.1f} GB" if bytes >= 2**30 else f"{max(1, bytes // 2**20)} MB"
+
+
+def foresee(learner: Any, stage: Stage, policy: Policy, run: Run) -> tuple[int, str]:
+    """What a stage will need at its peak (bytes), and that in a sentence. Where nobody said how many answers share a pass, as
+    many do from now on as are expected to fit."""
+    shape = stage_shape(stage, run.task, policy.tokenizer, run.sampling)
+    remembered = {"adamw": 2, "muon": 1}.get(str(getattr(stage.algorithm.update, "optimiser", None)), NATURAL_STEP)
+    forecast = Forecast(policy.model, learner.trained, remembered, learner.within, run.machine.sampled_in)
+    free, held = free_bytes(learner.device), held_bytes(learner.device)
+    if not learner.micro_batch and free is not None:
+        rows = forecast.fitting(shape, free)
+        learner.micro_batch = rows if rows < shape.answers else 0
+    need = forecast.need(shape, min(learner.micro_batch or shape.answers, shape.answers))
+    return held + need.peak, told(need, held, free, shape, learner.micro_batch)
 
 
 # ---- what there is ---------------------------------------------------------------------------------------------------------

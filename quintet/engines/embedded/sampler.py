@@ -17,7 +17,7 @@ from quintet.engines.embedded.device import precision, rounded_once
 from quintet.engines.embedded.memory import ROWS, until_it_fits
 from quintet.models.frozen import Frozen
 from quintet.models.load import Policy
-from quintet.models.randomness import keys
+from quintet.models.randomness import keys, numbered
 from quintet.models.text import encode_prompt
 from quintet.models.tree_attention import misfit
 
@@ -39,13 +39,13 @@ class EmbeddedSampler:
 
     @torch.no_grad()
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
     ) -> list[Rollout]:
         """`group_size` answers to each prompt, siblings side by side."""
         model, tokenizer = self.policy.model.eval(), self.policy.tokenizer
         encoded = [encode_prompt(tokenizer, p) for p in prompts]
         number, sibling = np.divmod(np.arange(len(prompts) * group_size), group_size)
-        key = keys(seed, first + number, sibling)
+        key = keys(seed, numbered(len(prompts), first)[number], sibling)
         fits, stopped = not misfit(model), stops_in(tokenizer, sampling.stop)
 
         def write() -> Answers:
