@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-short test lint format results parity bench-graders clean
+.PHONY: demo demo-short test lint format results parity bench-graders alphamaze clean
 demo: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml
 
@@ -16,6 +16,11 @@ test: .venv/ready
 results: .venv/ready
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.results
+
+# docs/recipes/alphamaze.md: the maze recipe over three seeds and the kinds of demonstrations, one run after the other; interrupted, it
+# goes on from the last checkpoint
+alphamaze: .venv/ready
+	$(BIN)/python -m benchmarks.alphamaze
 
 # docs/tasks-cargo.md: answers in Rust graded in a second, beside the usual way
 bench-graders: .venv/ready
