@@ -26,6 +26,8 @@ DATA, PAGE = ROOT / "docs" / "recipes" / "alphamaze.json", ROOT / "docs" / "reci
 SEEDS = (1, 2, 3)
 MAZEBENCH = 100
 """The first 100 prompts of the test split: 50 easy, 40 medium, 10 hard. The recipe's own evaluations take the first 1,000."""
+TEMPERATURE = 0.35
+"""The recipe's, at which GRPO samples."""
 SUPERVISED = (
     *("--prompts-per-step", "64", "--optimiser", "muon", "--lr", "2e-3", "--warmup", "0.05", "--schedule", "cosine"),
     *("--weight-decay", "0.1", "--eval-problems", "1000", "--threads", "1", "--seed", "0"),
@@ -44,11 +46,11 @@ def train(name: str, arguments: list[str]) -> dict[str, Any]:
             shutil.rmtree(folder, ignore_errors=True)
             arguments = [*arguments, "--out", str(folder)]
         _command(name, ["train", *arguments, "--json"])
+    attempts = _lines(RUNS / f"{name}.attempts.jsonl")
     rows, scores = (_lines(folder / file) for file in ("metrics.jsonl", "evaluations.jsonl"))
     stages = {row["stage"]: [r for r in rows if r["stage"] == row["stage"]] for row in rows}
     return {
-        "cpu_seconds": sum(row["cpu_seconds"] for row in _lines(RUNS / f"{name}.attempts.jsonl")),
-        "attempts": len(_lines(RUNS / f"{name}.attempts.jsonl")),
+        "cpu_seconds": sum(row["cpu_seconds"] for row in attempts),
         "tokens": rows[-1]["num_tokens"],
         "stages": {
             stage: {
@@ -59,7 +61,14 @@ def train(name: str, arguments: list[str]) -> dict[str, Any]:
             for stage, some in stages.items()
         },
         "scores": [{k: row[k] for k in ("label", "n", "score", "low", "high", "levels")} for row in scores],
+        "pictures": _pictures(scores[-1]["examples"]),
     }
+
+
+def _pictures(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A solved maze and a failed one of each level, where there are."""
+    found = {(e["level"], e["correct"]): {k: e[k] for k in ("level", "correct", "picture")} for e in reversed(examples)}
+    return [found[key] for key in sorted(found, key=lambda key: (["easy", "medium", "hard"].index(key[0]), not key[1]))]
 
 
 def mazebench(name: str, temperature: float, problems: int = MAZEBENCH) -> dict[str, Any]:
@@ -96,7 +105,7 @@ def full_path(seed: int) -> dict[str, Any]:
     """The recipe with one seed: its own evaluations, and its last model on MazeBench's hundred and as it samples."""
     name = f"seed-{seed}"
     run = train(name, ["--recipe", str(RECIPE), "--seed", str(seed), "--threads", "1"])
-    return {"seed": seed, **run, "mazebench": mazebench(name, 0.0), "sampled": mazebench(name, 0.5, 1000)}
+    return {"seed": seed, **run, "mazebench": mazebench(name, 0.0), "sampled": mazebench(name, TEMPERATURE, 1000)}
 
 
 def one_target(target: str) -> dict[str, Any]:

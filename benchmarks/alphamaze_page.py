@@ -42,7 +42,9 @@ def page(data: Mapping[str, Any]) -> str:
         f"Machine: {machine['processor']}, {machine['cores']} cores, one thread a run; {versions}. About a dozen\n"
         "other programs shared it all the time, so minutes are those of a busy machine; a quiet one is several times as fast.\n"
     )
-    return "\n".join([INTRODUCTION, where, _seeds(data["seeds"]), _targets(data["targets"]), _recipe(data["recipe"])])
+    seeds = data["seeds"]
+    samples = [_samples(seed, run) for seed, run in list(seeds.items())[:1]]
+    return "\n".join([INTRODUCTION, where, _seeds(seeds), *samples, _targets(data["targets"]), _recipe(data["recipe"])])
 
 
 def _seeds(seeds: Mapping[str, Any]) -> str:
@@ -69,6 +71,19 @@ def _seeds(seeds: Mapping[str, Any]) -> str:
             lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "Sampled: of 1,000 mazes, one answer each at the recipe's own temperature. Minutes: by the clock.", ""]
     return "\n".join(lines)
+
+
+def _samples(seed: str, run: Mapping[str, Any]) -> str:
+    """Mazes as the report of every run shows them."""
+    lines = [
+        f"## Mazes of seed {seed}, after GRPO",
+        "",
+        "`report.html` in a run's folder shows more, before and after.",
+    ]
+    for sample in run["pictures"]:
+        picture = f"{sample['level']}, {'solved' if sample['correct'] else 'failed'}\n{sample['picture']}"
+        lines += ["", "```text", picture, "```"]
+    return "\n".join([*lines, ""])
 
 
 def _targets(targets: Mapping[str, Any]) -> str:
