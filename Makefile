@@ -17,8 +17,8 @@ results: .venv/ready
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.results
 
-# docs/recipes/alphamaze.md: the maze recipe over three seeds and the kinds of demonstrations, one run after the other; interrupted, it
-# goes on from the last checkpoint
+# docs/recipes/alphamaze.md: the maze recipe over three seeds and the kinds of demonstrations; interrupted, it goes on from
+# the last checkpoints
 alphamaze: .venv/ready
 	$(BIN)/python -m benchmarks.alphamaze
 

@@ -1,8 +1,8 @@
 """`make alphamaze`: recipes/alphamaze.toml over three seeds, and a supervised stage with each kind of demonstration.
 Writes docs/recipes/alphamaze.json and docs/recipes/alphamaze.md.
 
-Each run is one process on one thread, one after the other. What is finished (runs/alphamaze) is not done again, and what was
-interrupted goes on from its last checkpoint.
+Each run is a process of its own, on one thread. What is finished (runs/alphamaze) is not done again, and what was interrupted
+goes on from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ TARGETS = {"direct": 300, "path": 300, "steps": 57, "reset": 38}
 def train(name: str, arguments: list[str]) -> dict[str, Any]:
     """One run, begun or gone on with, and what it left."""
     folder = RUNS / name
-    if not (folder / "report.html").is_file():
+    if not (folder / "model" / "config.json").is_file():  # it is written at a run's end
         if any((folder / "checkpoints").glob("step-*")):
             arguments = ["--resume", str(folder)]
         else:
@@ -115,16 +116,21 @@ def one_target(target: str) -> dict[str, Any]:
     return {"steps": steps, **run}
 
 
-def gather(seeds: list[int], targets: list[str]) -> dict[str, Any]:
-    """Every run that is asked for, and what is known of the others by what was written before."""
+def gather(seeds: list[int], targets: list[str], jobs: int) -> dict[str, Any]:
+    """Every run that is asked for, so many at a time, and what is known of the others by what was written before."""
+    with ThreadPoolExecutor(jobs) as pool:
+        paths, alone = pool.map(full_path, seeds), pool.map(one_target, targets)
+        found = {str(seed): run for seed, run in zip(seeds, paths, strict=True)}
+        shown = dict(zip(targets, alone, strict=True))
     known = json.loads(DATA.read_text()) if DATA.is_file() else {"seeds": {}, "targets": {}}
     machine = {k: v for k, v in describe().items() if k not in ("command", "started", "gpu")}
     return {
         "machine": machine,
+        "jobs": jobs,
         "recipe": RECIPE.read_text(),
         "supervised": SUPERVISED,
-        "seeds": known["seeds"] | {str(seed): full_path(seed) for seed in seeds},
-        "targets": known["targets"] | {target: one_target(target) for target in targets},
+        "seeds": known["seeds"] | found,
+        "targets": known["targets"] | shown,
     }
 
 
@@ -132,11 +138,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
     parser.add_argument("--targets", nargs="*", default=list(TARGETS), choices=list(TARGETS))
+    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="runs at a time, one thread each")
     parser.add_argument("--page", action="store_true", help="only write the page from its data")
     options = parser.parse_args()
     if not options.page:
         DATA.parent.mkdir(parents=True, exist_ok=True)
-        DATA.write_text(json.dumps(gather(options.seeds, options.targets), indent=1) + "\n")
+        DATA.write_text(json.dumps(gather(options.seeds, options.targets, options.jobs), indent=1) + "\n")
     PAGE.write_text(page(json.loads(DATA.read_text())))
     print(f"Written: {PAGE.relative_to(ROOT)}")
 
