@@ -282,6 +282,17 @@ def test_picture_shows_the_way_and_what_went_wrong():
     assert "•" not in MazeTask().picture(prompt, "?")
 
 
+def test_picture_is_of_the_answer_whatever_was_thought_before_it():
+    for number in range(5):
+        prompt, moves = next(MazeTask().demonstrations("test", number))
+        drawn = MazeTask().picture(prompt, moves)
+        assert drawn.count("•") == len(prompt.truth["moves"]) - 1
+        for target in ("path", "steps", "reset"):
+            task = MazeTask(target=target)
+            same, answer = next(task.demonstrations("test", number))
+            assert task.picture(same, answer) == drawn
+
+
 def test_pieces_have_no_repeats_and_steps_need_more():
     direct, path, reset = (MazeTask(target=target).pieces() for target in ("direct", "path", "reset"))
     assert len(path) == len(set(path)) == 5 + 693 + 24 + 11
