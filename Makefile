@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-short test docs lint format results parity bench-graders clean
+.PHONY: demo demo-short test docs lint format results parity bench-graders alphamaze clean
 demo: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml
 
@@ -20,6 +20,11 @@ docs: .venv/ready
 results: .venv/ready
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.results
+
+# docs/recipes/alphamaze.md: the maze recipe over three seeds and the kinds of demonstrations; interrupted, it goes on from
+# the last checkpoints
+alphamaze: .venv/ready
+	$(BIN)/python -m benchmarks.alphamaze
 
 # docs/tasks-cargo.md: answers in Rust graded in a second, beside the usual way
 bench-graders: .venv/ready

@@ -44,6 +44,9 @@ EXTRAS = (
         "math-verify", "answers in mathematics that are neither numbers nor words (--task maths)", "math-verify[antlr4_13_2]"
     ),
     Extra("pyarrow", "problems from .parquet files (--task maths)"),
+    Extra("peft", "adapters (--lora-rank): a large model trained in little memory"),
+    Extra("starlette", "the page that follows a run (--live, quintet live)", "starlette uvicorn"),
+    Extra("gymnasium", "environments such as CartPole (--task cartpole)"),
     Extra("datasets", "problems from the hub by their id, OWNER/NAME (--task maths)"),
 )
 """Each is imported only where it is used; a test holds this list against the extras in pyproject.toml."""

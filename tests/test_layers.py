@@ -16,7 +16,7 @@ SOURCES = {
 }
 
 NOUNS = {"data", "knobs"}
-ENGINE = {"data", "protocols", "equations", "updates", "models"}
+ENGINE = {"data", "protocols", "equations", "updates", "models", "settings"}
 SEEN = {"observe", "report", "environment", "intervals"}
 RUN = {*ENGINE, *SEEN, "engines", "sources", "train", "evaluate", "checkpoints", "settings", "config", "judge", "turns"}
 KNOWS: dict[str, set[str]] = {

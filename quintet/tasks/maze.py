@@ -19,6 +19,7 @@ from quintet.tasks.maze_format import (
     cell_pieces,
     direct_target,
     encode,
+    path_target,
     reset_target,
     steps_target,
 )
@@ -59,9 +60,9 @@ class MazeTask:
 
     size: Side = 5
     """Cells a side, 3 to 10. AlphaMaze: 5."""
-    target: Literal["direct", "steps", "reset"] = "direct"
-    """What demonstrations show: the moves alone; AlphaMaze's steps with the grid drawn again at each; the same after a false
-    start and a RESET. It also sets the form that `instructions` ask for."""
+    target: Literal["direct", "path", "steps", "reset"] = "direct"
+    """What demonstrations show: the moves alone; the cells on the way, then the moves; AlphaMaze's steps with the grid drawn
+    again at each; the same after a false start and a RESET. It also sets the form that `instructions` ask for."""
     scorer: Literal["strict", "compat"] = "strict"
     """Who decides what is correct: strict reads moves only and wants the walk to end at the target; compat shares the quirks of
     AlphaMaze's evaluator, for numbers that compare with its paper's."""
@@ -78,7 +79,7 @@ class MazeTask:
     """Longest path in demonstrations, in moves; 0: as `max_steps`. A smaller one leaves the longer paths for RL to find."""
     demo_mistakes: Fraction = 0.0
     """Share of demonstrations by a careless teacher, who takes a wrong turn or stops too early (`mazes.careless_walk`). With
-    the targets direct and steps."""
+    every target but reset."""
     instructions: bool = False
     """False: the prompt is the grid alone, for a model trained from nothing. True: a chat message explains format and task."""
     test_share: Fraction = 0.1
@@ -140,17 +141,19 @@ class MazeTask:
 
         Together they write every prompt without instructions and every demonstration.
         """
-        thinking = self.target != "direct"
-        return answer_pieces(self.size, thinking) + cell_pieces(self.size, moving=thinking)
+        thinking, moving = self.target != "direct", self.target in ("steps", "reset")
+        return answer_pieces(self.size, thinking) + cell_pieces(self.size, moving)
 
     def longest_answer(self) -> int:
         """No demonstration of a path within `max_steps` has more tokens of `pieces()`, the end of text included.
 
-        Example: 14 for direct answers of up to 13 moves; 493 for 5×5 in steps.
+        Example: 14 for direct answers of up to 13 moves, 30 with the path before them; 493 for 5×5 in steps.
         """
         moves = self._longest
         if self.target == "direct":
             return moves + 1
+        if self.target == "path":
+            return moves + 1 + moves + 3  # a cell more than moves; tags and end of text
         grid = self.size * self.size + self.size - 1
         step = 5 + grid + 2  # "Step ", number, ": Go ", move, newline; grid; two newlines
         steps = moves if self.target == "steps" else moves + (moves - 1 + LONGEST_DETOUR)
@@ -206,6 +209,8 @@ class MazeTask:
         match self.target:
             case "direct":
                 return prompt, direct_target(moves)
+            case "path":
+                return prompt, path_target(maze, moves)
             case "steps":
                 return prompt, steps_target(maze, moves)
             case "reset":

@@ -44,14 +44,19 @@ def encode(maze: Maze, walker: tuple[int, str] | None = None) -> str:
 
     With a `walker` (cell, move) that move stands at its cell instead of blank or origin; the target stays the target.
     """
-    size, prefixes = maze.size, _prefixes(maze.size)
-    marks = ["<|blank|>"] * (size * size)
+    size, cells = maze.size, _cells(maze, walker)
+    return "\n".join(["".join(cells[start : start + size]) for start in range(0, size * size, size)])
+
+
+def _cells(maze: Maze, walker: tuple[int, str] | None = None) -> list[str]:
+    """Each cell's text."""
+    prefixes = _prefixes(maze.size)
+    marks = ["<|blank|>"] * (maze.size * maze.size)
     marks[maze.origin] = "<|origin|>"
     if walker is not None:
         marks[walker[0]] = f"<|{walker[1]}|>"
     marks[maze.target] = "<|target|>"
-    cells = [prefixes[cell][walls] + marks[cell] for cell, walls in enumerate(maze.walls)]
-    return "\n".join(["".join(cells[start : start + size]) for start in range(0, size * size, size)])
+    return [prefixes[cell][walls] + marks[cell] for cell, walls in enumerate(maze.walls)]
 
 
 def parse_maze(text: str) -> Maze:
@@ -107,6 +112,17 @@ def _check_walls(maze: Maze) -> None:
 def direct_target(moves: Iterable[str]) -> str:
     """The moves and nothing else.  Example: direct_target(["up", "left"]) == "<|up|><|left|>" """
     return "".join([f"<|{move}|>" for move in moves])
+
+
+def path_target(maze: Maze, moves: Sequence[str]) -> str:
+    """The cells on the way as the grid shows them, origin first, between think tags; then the moves.
+
+    A short thinking that AlphaMaze has not: a step costs one token of `cell_pieces` where the grid drawn again costs 36.
+    """
+    cells, path = _cells(maze), [maze.origin]
+    for move in moves:
+        path.append(_next(maze, path[-1], move))
+    return f"<think>{''.join(cells[cell] for cell in path)}</think>{direct_target(moves)}"
 
 
 def steps_target(maze: Maze, moves: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import fields, replace
+from hashlib import sha256
 from itertools import islice
 from random import Random
 from typing import Any
@@ -25,7 +26,7 @@ RIGHT = "<|right|><|down|><|right|>"
 tasks = st.builds(
     MazeTask,
     size=st.integers(3, 6),
-    target=st.sampled_from(["direct", "steps", "reset"]),
+    target=st.sampled_from(["direct", "path", "steps", "reset"]),
     min_steps=st.integers(1, 4),
     max_steps=st.integers(4, 8),
     demo_max_steps=st.sampled_from([0, 4, 6]),
@@ -145,6 +146,18 @@ def test_demonstrations_show_what_the_target_says():
     assert any("Heading in the wrong direction." in answer for answer in reset)
 
 
+def test_path_shows_the_cells_of_the_grid_that_the_moves_visit_and_then_the_moves():
+    direct, path = (islice(MazeTask(target=t).demonstrations("train"), 30) for t in ("direct", "path"))
+    for (prompt, moves), (same, answer) in zip(direct, path, strict=True):
+        assert prompt == same
+        thinking, said = answer.removeprefix("<think>").split("</think>")
+        cells = re.findall(r"<\|(\d)-(\d)\|><\|\w+\|><\|\w+\|>", thinking)
+        assert said == moves
+        assert "".join(m.group() for m in re.finditer(r"<\|\d-\d\|><\|\w+\|><\|\w+\|>", thinking)) == thinking
+        assert [5 * int(row) + int(column) for row, column in cells] == list(MazeTask().score(prompt.truth, moves).path)
+        assert all(cell.group() in str(prompt.text) for cell in re.finditer(r"<\|\d-\d\|><\|\w+\|><\|\w+\|>", thinking))
+
+
 def test_demonstrations_and_prompts_are_different_draws():
     task = MazeTask()
     assert next(task.demonstrations("train"))[0].text != next(task.prompts("train")).text
@@ -156,6 +169,16 @@ def test_test_split_has_mazebench_proportions():
     assert Counter(p.level for p in prompts[20:40]) == {"easy": 10, "medium": 8, "hard": 2}
     assert {len(p.truth["moves"]) for p in prompts} <= set(range(1, 14))
     assert len({p.text for p in prompts}) == 100
+
+
+def test_mazes_of_the_benchmark_never_change():
+    """The first 100: who compares two models years apart compares them on the same mazes."""
+    hashes = [maze_hash(maze_of(p)) for p in islice(MazeTask(target="path").prompts("test"), 100)]
+    assert len(set(hashes)) == 100
+    assert sha256(" ".join(hashes).encode()).hexdigest()[:16] == "d175fee5fa355adf"
+    levels = {"easy": range(1, 5), "medium": range(5, 9), "hard": range(9, 14)}
+    for prompt in islice(MazeTask().prompts("test"), 1000):
+        assert len(prompt.truth["moves"]) in levels[prompt.level]
 
 
 def test_test_split_shares_out_what_an_impossible_level_leaves():
@@ -176,6 +199,7 @@ def test_longest_answer_counts_tokens():
     assert MazeTask().longest_answer() == 14  # 13 moves and the end of text
     assert MazeTask(size=3).longest_answer() == 9
     assert MazeTask(target="steps").longest_answer() == 13 * 36 + 13 + 12 == 493
+    assert MazeTask(target="path").longest_answer() == 14 + 2 + 13 + 1  # cells, tags, moves, end of text
     # a step: 5 words, 9 cells and 2 newlines, 2 newlines; then 8 moves, 12 for tags, newlines, reset, end
     assert MazeTask(size=3, target="steps").longest_answer() == 8 * 18 + 8 + 12
     assert MazeTask(size=3, target="reset").longest_answer() == (8 + 10) * 18 + 8 + 12
@@ -258,8 +282,20 @@ def test_picture_shows_the_way_and_what_went_wrong():
     assert "•" not in MazeTask().picture(prompt, "?")
 
 
+def test_picture_is_of_the_answer_whatever_was_thought_before_it():
+    for number in range(5):
+        prompt, moves = next(MazeTask().demonstrations("test", number))
+        drawn = MazeTask().picture(prompt, moves)
+        assert drawn.count("•") == len(prompt.truth["moves"]) - 1
+        for target in ("path", "steps", "reset"):
+            task = MazeTask(target=target)
+            same, answer = next(task.demonstrations("test", number))
+            assert task.picture(same, answer) == drawn
+
+
 def test_pieces_have_no_repeats_and_steps_need_more():
-    direct, reset = MazeTask().pieces(), MazeTask(target="reset").pieces()
+    direct, path, reset = (MazeTask(target=target).pieces() for target in ("direct", "path", "reset"))
+    assert len(path) == len(set(path)) == 5 + 693 + 24 + 11
     assert len(direct) == len(set(direct)) == 5 + 693
     assert len(reset) == len(set(reset)) == 5 + 1617 + 24 + 11  # 24 step numbers, 11 words and tags
 

@@ -14,6 +14,7 @@ from quintet.tasks.maze_format import (
     encode,
     false_start,
     parse_maze,
+    path_target,
     reset_target,
     steps_target,
 )
@@ -102,6 +103,17 @@ def test_any_other_text_is_refused_with_a_value_error(text):
 
 def test_direct_target_is_the_moves_in_a_row():
     assert direct_target(["up", "left", "down", "right"]) == "<|up|><|left|><|down|><|right|>"
+
+
+def test_path_target_names_the_cells_from_origin_to_target_before_the_moves():
+    assert path_target(SMALL, ["right", "down"]) == (
+        "<think>"
+        "<|0-0|><|up_down_left_wall|><|origin|>"
+        "<|0-1|><|up_right_wall|><|blank|>"
+        "<|1-1|><|down_left_right_wall|><|target|>"
+        "</think>"
+        "<|right|><|down|>"
+    )
 
 
 def test_steps_target_redraws_the_grid_at_each_step():

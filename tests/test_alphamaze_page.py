@@ -1,0 +1,44 @@
+"""docs/recipes/alphamaze.md says what its data say, and its recipes are what they are called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks.alphamaze_page import page
+from quintet.config import new_run
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs" / "recipes"
+
+
+def test_page_is_made_from_the_committed_data():
+    data = json.loads((DOCS / "alphamaze.json").read_text())
+    assert (DOCS / "alphamaze.md").read_text() == page(data)
+    assert data["recipe"] == (ROOT / "recipes" / "alphamaze.toml").read_text()
+
+
+def recipe(name: str, small: bool = False):
+    return new_run(ROOT / "recipes" / name, small, None, [], [])
+
+
+def test_recipe_is_the_path_of_the_paper_and_small_is_the_same_but_shorter():
+    whole, small = recipe("alphamaze.toml"), recipe("alphamaze.toml", small=True)
+    for run in (whole, small):
+        assert [stage.name for stage in run.stages] == ["sft", "grpo"]
+        assert (run.task.size, run.task.reward, run.task.alphamaze_validity, run.task.scorer) == (5, "alphamaze", 0.5, "strict")
+    assert all(less.steps * 10 <= stage.steps for less, stage in zip(small.stages, whole.stages, strict=True))
+
+
+def test_recipe_of_the_real_model_has_the_settings_of_the_paper():
+    run = recipe("alphamaze-qwen.toml")
+    sft, grpo = run.stages
+    assert (sft.algorithm.update.lr, grpo.algorithm.update.lr, grpo.group_size) == (1e-5, 1e-6, 4)
+    assert (grpo.steps, grpo.algorithm.update.betas, grpo.algorithm.update.weight_decay) == (1600, (0.9, 0.99), 0.1)
+    assert (grpo.algorithm.update.max_grad_norm, run.sampling.max_new_tokens) == (0.1, 4096)
+    assert (run.task.target, run.task.scorer, run.task.instructions, run.machine.eval_problems) == (
+        "reset",
+        "compat",
+        True,
+        100,
+    )
