@@ -24,6 +24,10 @@ class Stage:
     """Prompts in each step's batch (demonstrations or pairs, where the algorithm learns from those)."""
     group_size: Count = 8
     """Answers sampled to each prompt; group-relative algorithms need at least 2."""
+    rounds: Count = 1
+    """How often this stage is run, in turn with its neighbours that have the same number: a stage that trains a reward model
+    and one of GRPO with `rounds = 3` are DeepSeekMath's iterative GRPO of three rounds. Each time the reference is the policy
+    as it is then, and the reward model is trained on. A run's own settings show them written out."""
     expected_seconds: NonNegative = 0.0
     """What the stage takes on the machine its recipe was written for, if known; only the display of the time left reads it."""
 

@@ -18,7 +18,20 @@ SOURCES = {
 NOUNS = {"data", "knobs"}
 ENGINE = {"data", "protocols", "equations", "updates", "models"}
 SEEN = {"observe", "report", "environment", "intervals"}
-RUN = {*ENGINE, *SEEN, "engines", "sources", "train", "evaluate", "checkpoints", "settings", "config", "judge"}
+RUN = {
+    *ENGINE,
+    *SEEN,
+    "engines",
+    "sources",
+    "train",
+    "evaluate",
+    "checkpoints",
+    "settings",
+    "config",
+    "judge",
+    "completions",
+    "replay",
+}
 KNOWS: dict[str, set[str]] = {
     "knobs": set(),
     "data": {"knobs"},
@@ -33,9 +46,12 @@ KNOWS: dict[str, set[str]] = {
     "models": {"data"},
     "engines": ENGINE,
     "judge": {"data", "protocols", "models"},
-    "sources": {"data", "protocols", "models.text"},
+    "completions": {"data", "protocols"},
+    "replay": {"data", "models.text"},
+    "sources": {"data", "protocols", "models.text", "replay"},
     "train": {"data", "protocols"},
     "settings": NOUNS,
+    "rounds": {"settings"},
     "evaluate": {"data", "protocols", "intervals", "pass_at_k", "settings", "sources", "engines", "models"},
     "observe": {"data", "equations"},
     "report": {"data", "observe"},

@@ -18,6 +18,7 @@ from quintet.config.draft import Draft, Given, Section, algorithm_of, stage_name
 from quintet.config.problems import Problem, SettingsError, did_you_mean
 from quintet.config.values import read_value
 from quintet.data import Sampling
+from quintet.rounds import unrolled
 from quintet.settings import Machine, Run, Stage
 
 FOLDERS = ("checkpoints", "model")
@@ -53,11 +54,15 @@ class Resolver:
         sections = dict(zip(stage_names(self.draft.stages), self.draft.stages, strict=True))
         for stage in stages:
             self.complaints(checks.of_reward_model(stage, stages), sections[stage.name])
+            self.complaints(checks.of_process_supervision(stage, stages, task), sections[stage.name])
+        repeated = unrolled(stages)
+        for name in {s.name for s in repeated if [r.name for r in repeated].count(s.name) > 1}:
+            self.complain("", f'Two stages would be called "{name}". Give one of them another name.')
         if task is not None:
             self.task_complaints(task, stages, machine)
         if self.problems:
             raise SettingsError(self.problems)
-        return Run(machine, self.longest_answer(sampling, task), task, tuple(stages))
+        return Run(machine, self.longest_answer(sampling, task), task, tuple(repeated))
 
     def evaluation(self) -> tuple[Any, Sampling, Machine]:
         """Task, sampling and machine for scoring a model.  SettingsError names every problem."""

@@ -17,7 +17,7 @@ from quintet.engines.embedded.device import precision
 from quintet.engines.embedded.networks import Trained
 from quintet.equations.divergences import kl_k3
 from quintet.equations.reduce import Means, weighted_sum
-from quintet.models.heads import scalar_model, value_head
+from quintet.models.heads import judges_steps, scalar_model, value_head
 from quintet.models.load import Policy
 from quintet.protocols import Loss, State, Stats
 from quintet.updates import FirstOrder
@@ -48,8 +48,9 @@ class EmbeddedLearner:
         """The policy's, and those of a head on its trunk."""
         return self.networks["policy"].parameters
 
-    def prepare(self, needs: Needs) -> None:
-        """Make the networks that are needed and not there yet, each from the policy as it is now."""
+    def prepare(self, needs: Needs, score: PreTrainedModel | None = None) -> None:
+        """Make the networks that are needed and not there yet, each from the policy as it is now; or take the `score` that is
+        to be trained on."""
         self.needs = needs
         if (needs.reference or needs.frozen_sampler) and self.reference is None:
             self.reference = copy.deepcopy(self.model).requires_grad_(False)
@@ -60,7 +61,7 @@ class EmbeddedLearner:
             self.head = value_head(self.model)
             self.networks["policy"] = Trained("policy", self.model, self.head)
         if needs.score and self.score is None:
-            self.score = scalar_model(self.model)
+            self.score = (score or scalar_model(self.model, needs.of_steps)).to(self.device)  # type: ignore[arg-type]
             self.networks = {"score": Trained("score", self.score)}
 
     # ---- columns -------------------------------------------------------------------------------------------------------
@@ -165,10 +166,11 @@ class EmbeddedLearner:
         return replace(new, score=self.scores(batch)) if "score" in wanted else new
 
     def scores(self, batch: Batch) -> Tensor:
-        """The reward model's, [B, 1]."""
+        """The reward model's, [B, 1]; a process reward model's, [B, T]."""
         assert self.score is not None
+        said = forward.step_scores if judges_steps(self.score) else forward.scores
         with precision(self.device, self.dtype):
-            return forward.scores(self.score.eval(), batch)
+            return said(self.score.eval(), batch)
 
     def _policy(self, model: PreTrainedModel, batch: Batch, head: torch.nn.Linear | None = None) -> Outputs:
         with precision(self.device, self.dtype):
