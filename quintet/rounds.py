@@ -14,7 +14,7 @@ def unrolled(stages: Iterable[Stage]) -> list[Stage]:
     """Neighbours with the same `rounds` > 1, repeated together so many times: NAME, NAME-round-2, …
 
     In a later round a stage that trains a reward model goes on with the last round's, and a stage that is judged by one is
-    judged by the newest. A reward model that begins anew has nothing to replay."""
+    judged by the newest. A reward model that no earlier stage trained has nothing to replay."""
     found: list[Stage] = []
     newest: dict[str, str] = {}
     for rounds, block in groupby(stages, lambda stage: stage.rounds):
@@ -22,16 +22,16 @@ def unrolled(stages: Iterable[Stage]) -> list[Stage]:
         for number in range(1, rounds + 1):
             for stage in repeated:
                 name = stage.name if number == 1 else f"{stage.name}-round-{number}"
-                found.append(_of_round(stage, name, newest))
+                found.append(_of_round(stage, name, newest, {s.name for s in found}))
                 newest[stage.name] = name
     return found
 
 
-def _of_round(stage: Stage, name: str, newest: dict[str, str]) -> Stage:
+def _of_round(stage: Stage, name: str, newest: dict[str, str], earlier: set[str]) -> Stage:
     algorithm = stage.algorithm
     if algorithm.needs.score:
         named = algorithm.begin_from
         before = newest.get(stage.name) or newest.get(named, named)  # this stage's last round, or what the recipe names
-        algorithm = replace(algorithm, begin_from=before, replay=algorithm.replay if before else 0.0)
+        algorithm = replace(algorithm, begin_from=before, replay=algorithm.replay if before in earlier else 0.0)
     judge = newest.get(stage.reward_model, stage.reward_model)
     return replace(stage, name=name, algorithm=algorithm, reward_model=judge, rounds=1)

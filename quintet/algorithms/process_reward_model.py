@@ -23,9 +23,9 @@ class ProcessRewardModel:
     It leaves the policy alone: a second network, begun from the policy's weights, learns from answers that the policy
     samples."""
 
-    labels: Literal["task", "completions"] = "task"
-    """Whence it is known which steps are right (y): the task judges them; or, for a task that judges whole answers alone, the
-    policy completes each step several times, and y is the share of completions that are right (Math-Shepherd)."""
+    labels: Literal["task", "completions"] = "completions"
+    """Whence it is known which steps are right (y): the task judges them; or the policy completes each step several times, and
+    y is the share of completions that are right (Math-Shepherd). Where nobody sets it, a task that judges steps is asked."""
     completions: Count = 8
     """Completions of each step, with labels=completions (Math-Shepherd: 8)."""
     begin_from: str = ""

@@ -169,7 +169,7 @@ class Resolver:
         given = self.values(settings, known.stage(algorithm), algorithm)
         try:
             plain = load_record(entry.record)()
-            values = {**_pairs(plain, task), **entry.defaults, **given}
+            values = {**_pairs(plain, task), **_labels(plain, task), **entry.defaults, **given}
             update = replace(plain.update, **_of(plain.update, values))
             record = replace(plain, **_of(plain, values), update=update)
             stage = Stage(name, record, **_of(Stage, values))
@@ -224,6 +224,11 @@ def _pairs(algorithm: Any, task: Any) -> dict[str, str]:
         return {}
     offered = getattr(task, "offers_pairs", hasattr(task, "preferences") and algorithm.pairs == "data")
     return {"pairs": "data" if offered else "sampled"}
+
+
+def _labels(algorithm: Any, task: Any) -> dict[str, str]:
+    """Whence it is known which steps are right, where nobody says it: from the task, if it judges steps."""
+    return {"labels": "task"} if hasattr(algorithm, "labels") and getattr(task, "judges_steps", False) else {}
 
 
 def free_folder(task: str, stages: Sequence[str]) -> Path:

@@ -58,10 +58,11 @@ def holds(line: str) -> bool:
 
 def _is_cut(line: str, found: re.Match[str]) -> bool:
     """Whether what was found is only a part of something longer that isn't plain."""
-    start = found.start() + len(found[0]) - len(found[0].lstrip())
+    start, end = found.start() + len(found[0]) - len(found[0].lstrip()), found.start() + len(found[0].rstrip())
     before = line[max(0, start - LONGEST) : start]
-    signed = line[start] in "+-−–" and before.rstrip()[-1:].isalnum()
-    return signed or bool(_CUT_BEFORE.search(before) or _CUT_BEHIND.match(line, found.end()))
+    between = not before[-1:].isspace() or line[start + 1].isspace()  # `x - 5`, and not `is -5`
+    signed = line[start] in "+-−–" and between and before.rstrip()[-1:].isalnum()
+    return signed or bool(_CUT_BEFORE.search(before) or _CUT_BEHIND.match(line, end))
 
 
 def _true(sides: list[str]) -> bool:
