@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-short test lint format results parity bench-graders clean
+.PHONY: demo demo-short test lint format results deepseekmath parity bench-graders clean
 demo: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml
 
@@ -16,6 +16,11 @@ test: .venv/ready
 results: .venv/ready
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.results
+
+# docs/recipes/deepseekmath.md: RFT, Online RFT, GRPO by outcome and by process, iterative GRPO, three seeds (about 40 minutes on
+# one quiet core; what is done already is not done again)
+deepseekmath: .venv/ready
+	$(BIN)/python -m benchmarks.deepseekmath
 
 # docs/tasks-cargo.md: answers in Rust graded in a second, beside the usual way
 bench-graders: .venv/ready

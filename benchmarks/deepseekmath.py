@@ -181,7 +181,7 @@ def measure(seeds: Sequence[int], contenders: Sequence[str]) -> dict[str, Any]:
         folder = trained(f"{name}-{seed}", recipe, str(base), seed, EVERY)
         run = read_run(folder / "settings.toml")
         last = several(folder / "model", run, FINAL, 1)
-        majority = several(folder / "model", run, K_PROBLEMS, K) if name in ("grpo-os", "grpo-ps") else None
+        majority = several(folder / "model", run, K_PROBLEMS, K) if seed == 1 and name in ("grpo-os", "grpo-ps") else None
         found[name].append({"seed": seed, **measured(folder), "final": last, "several": majority})
         print(f"{name}-{seed}: {last['score']:.1%} after {found[name][-1]['seconds']:.0f} s of steps", flush=True)
     begun = read_run(start / "settings.toml")

@@ -18,8 +18,8 @@ _NUMBER = r"(?:[0-9]{1,12}(?:,[0-9]{3})*(?:\.[0-9]{1,12})?|\.[0-9]{1,12})"
 _SIDE = rf"[-+(\s$−–]*{_NUMBER}[%\s)]*(?:(?:[-+*/×÷−–][-+(\s$−–]*|x[(\s$]*){_NUMBER}[%\s)]*)*"
 _EQUATIONS = re.compile(rf"{_SIDE}(?:={_SIDE})+")
 _STRETCH = re.compile(r"[-0-9.,+*/x×÷−–()=$%\s]+")
-_CUT_BEFORE = re.compile(r"(?:[-+*/x×÷−–=^(]\s*|[\w.,)])$")
-_CUT_BEHIND = re.compile(r"\s*[-+*/×÷−–^=(]|\s*x\b|\w")
+_CUT_BEFORE = re.compile(r"(?:[-+*/xX×÷−–=^(:√]\s*|[\w.,)]|[0-9]\s+)$")
+_CUT_BEHIND = re.compile(r"\s*[-+*/×÷−–^=(:]|\s*[xX]\b|\w|\s+[0-9]")
 _TOKEN = re.compile(rf"\s*({_NUMBER}|[-+*/()%])")
 _SIGNS = str.maketrans({"×": "*", "÷": "/", "−": "-", "–": "-", "x": "*", "$": None, ",": None})
 
@@ -42,7 +42,8 @@ def holds(line: str) -> bool:
     """Whether every equation of plain numbers in a line is true; a line without any has nothing false in it.
 
     Numbers are worked out exactly; a side that is one number with decimals is right if the other rounds to it. Dollar signs are
-    passed over; 20% is 20 or a fifth. What goes on in letters (`3 fish / 2 = 5`, `4 * x = 8`) is no equation of plain numbers.
+    passed over; 20% is 20 or a fifth. What goes on in letters (`3 fish / 2 = 5`, `4 * x = 8`), mixed numbers (`1 1/2`) and
+    times of day are no equations of plain numbers.
     Example: holds("(3+4) x 2 = 14, so 14/3 = 4.67") and not holds("3 + 4 * 2 = 14")
     """
     for stretch in _STRETCH.finditer(line):
