@@ -168,8 +168,9 @@ def several(model: Path, run: Run, problems: int, k: int) -> dict[str, Any]:
     return json.loads(place.read_text())
 
 
-def measure(seeds: Sequence[int], contenders: Sequence[str]) -> dict[str, Any]:
-    """Every run, and what came of it. Those of the paper's figure 5 come first, seed by seed."""
+def measure(seeds: Sequence[int], contenders: Sequence[str], only_done: bool = False) -> dict[str, Any]:
+    """Every run, or only those that are done already, and what came of it. Those of the paper's figure 5 come first, seed by
+    seed."""
     start = trained("start", START, "preset:1m", 0, 200, 600, 32)
     base = start / "model"
     reward = trained("reward", REWARD, str(base), 0, 0) / "reward"
@@ -177,6 +178,8 @@ def measure(seeds: Sequence[int], contenders: Sequence[str]) -> dict[str, Any]:
     later = ("grpo-ps-model", "iterative")
     order = [(seed, name) for last in (False, True) for seed in seeds for name in contenders if (name in later) == last]
     for seed, name in order:
+        if only_done and not (RUNS / f"{name}-{seed}" / f"k-1-of-{FINAL}.json").is_file():
+            continue
         recipe = CONTENDERS[name].recipe.replace("{reward}", str(reward)).replace("{rounds}", str(ROUNDS))
         folder = trained(f"{name}-{seed}", recipe, str(base), seed, EVERY)
         run = read_run(folder / "settings.toml")
@@ -190,12 +193,13 @@ def measure(seeds: Sequence[int], contenders: Sequence[str]) -> dict[str, Any]:
         "steps": STEPS,
         "start": {**measured(start), "final": several(base, begun, FINAL, 1), "several": several(base, begun, K_PROBLEMS, K)},
         "reward": measured(RUNS / "reward"),
-        "contenders": {name: {"title": CONTENDERS[name].title, "runs": some} for name, some in found.items()},
+        "contenders": {name: {"title": CONTENDERS[name].title, "runs": some} for name, some in found.items() if some},
+        "unmeasured": [CONTENDERS[name].title for name, some in found.items() if not some],
         "recipes": {
             "all": HEAD.strip(),
             "start": START.strip(),
             "reward": REWARD.strip(),
-            **{name: CONTENDERS[name].recipe.strip() for name in contenders},
+            **{name: CONTENDERS[name].recipe.strip() for name in CONTENDERS},
         },
     }
 
@@ -203,12 +207,13 @@ def measure(seeds: Sequence[int], contenders: Sequence[str]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--page", action="store_true", help="only write the page and the figure from the data that are there")
+    parser.add_argument("--done", action="store_true", help="train nothing: only what is done already")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many seeds")
     parser.add_argument("--contenders", default=",".join(CONTENDERS), help="names with commas between them")
     options = parser.parse_args()
     DOCS.mkdir(parents=True, exist_ok=True)
     if not options.page:
-        found = measure(SEEDS[: options.seeds], options.contenders.split(","))
+        found = measure(SEEDS[: options.seeds], options.contenders.split(","), options.done)
         DATA.write_text(json.dumps(found, indent=1) + "\n")
     data = json.loads(DATA.read_text())
     PAGE.write_text(page(data))

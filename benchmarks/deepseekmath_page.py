@@ -35,8 +35,8 @@ Eva has 40 books. Tom has 37 apples. Eva breaks 34. Eva finds 43. How many books
 ```
 
 and a Qwen3-shaped model of 1.4 million parameters, trained from random weights on a careless teacher's solutions (a quarter of
-the *steps* slip). From that one start: RFT (imitate the start's right answers), Online RFT (the policy's own), GRPO with
-outcome supervision, with process supervision by the task's exact rule and by a trained reward model, and iterative GRPO.
+the *steps* slip), goes on from one start: by RFT (it imitates the start's right answers), Online RFT (its own), GRPO with
+outcome supervision, with process supervision by the task's exact rule or by a trained reward model, and iterative GRPO.
 """
 
 COLOURS = ("#8a8a8a", "#c9a227", "#3b6fb6", "#2f8f5b", "#b5485d", "#7a4fa3")
@@ -63,8 +63,15 @@ def _setting(data: Mapping[str, Any]) -> str:
         f"searched).\nThe start solves {_percent(before)} of {before['n']:,} held-out problems.{judged}\n"
         "Scores are shares of held-out problems solved by one answer sampled at temperature 1. In brackets: 95 % intervals by\n"
         "Wilson; those of means and differences are Student's t over seeds.\n\n"
+        f"{_unmeasured(data['unmeasured'])}"
         f"Machine: {machine['processor']}, {machine['cores']} cores shared with other work, one thread; {versions}.\n"
     )
+
+
+def _unmeasured(titles: Sequence[str]) -> str:
+    if not titles:
+        return ""
+    return f"**Not measured yet**, for want of time on that machine: {'; '.join(titles)}. `make deepseekmath` does them.\n\n"
 
 
 def _table(data: Mapping[str, Any]) -> str:
@@ -77,7 +84,8 @@ def _table(data: Mapping[str, Any]) -> str:
     ]
     for found in data["contenders"].values():
         some = found["runs"]
-        cells = [found["title"], *(_percent(run["final"]) for run in some), _mean(some)]
+        by_seed = {run["seed"]: _percent(run["final"]) for run in some}
+        cells = [found["title"], *(by_seed.get(seed, "") for seed in seeds), _mean(some)]
         cells += [_span([run["sampled_tokens"] for run in some]), _span([run["seconds"] for run in some])]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -85,9 +93,17 @@ def _table(data: Mapping[str, Any]) -> str:
 
 def _orderings(data: Mapping[str, Any]) -> str:
     """Which of the paper's orderings hold: by the mean of the seeds' differences, with its interval."""
-    lines = ["## The paper's orderings", "", "| the paper | difference here, seed by seed | mean | so |", "|---|---|---|---|"]
+    lines = [
+        "## The paper's orderings",
+        "",
+        "In percentage points.",
+        "",
+        "| the paper | difference here, seed by seed | mean | so |",
+        "|---|---|---|---|",
+    ]
     for said, above, below in ORDERINGS:
-        if not all(data["contenders"].get(name, {}).get("runs") for name in (above, below)):
+        if not {above, below} <= set(data["contenders"]):
+            lines.append(f"| {said} | not measured | | |")
             continue
         others = {run["seed"]: run["final"]["score"] for run in data["contenders"][below]["runs"]}
         runs = [run for run in data["contenders"][above]["runs"] if run["seed"] in others]
