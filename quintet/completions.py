@@ -17,6 +17,7 @@ class Completed:
 
     def __init__(self, task: Task, sampler: Sampler, sampling: Sampling, times: int, seed: int) -> None:
         self.task, self.sampler, self.sampling, self.times, self.seed = task, sampler, sampling, times, seed
+        self.tokens = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.task, name)
@@ -27,6 +28,12 @@ class Completed:
 
     def prompts(self, split: str, start: int = 0) -> Iterator[Prompt]:
         return self.task.prompts(split, start)
+
+    def drain_metrics(self) -> dict[str, float]:
+        """The task's, and the tokens of completions since the last call: no token budget counts them."""
+        found = self.task.drain_metrics() if hasattr(self.task, "drain_metrics") else {}  # type: ignore[attr-defined]
+        tokens, self.tokens = self.tokens, 0
+        return {**found, "completion_tokens": float(tokens)}
 
     def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """The task's verdicts, with a reward for each line of an answer. Of an answer that was ended the last step is as right
@@ -51,6 +58,7 @@ class Completed:
             return []
         number = blake2b(f"{prompts[0].id}/{prompts[0].begun}".encode(), digest_size=4).digest()
         written = self.sampler.generate(prompts, self.times, self.sampling, self.seed, int.from_bytes(number, "big"))
+        self.tokens += sum(sum(r.action) for r in written)
         whole = [replace(r, text=r.prompt.begun + r.text, prompt=replace(r.prompt, begun="")) for r in written]
         right = [_rightness(verdict) for verdict in self.task.grade(whole)]
         return [sum(right[i : i + self.times]) / self.times for i in range(0, len(right), self.times)]
