@@ -62,8 +62,8 @@ def test_policy_goes_on_from_what_is_begun():
 
 def test_tokens_of_completions_are_counted_until_they_are_taken():
     completed = Completed(Ends(), sampler(chain("ab")), Sampling(max_new_tokens=3), 2, 0)
-    completed.grade([answer("a\nb\nb")])
-    assert completed.drain_metrics() == {"completion_tokens": 2 * 2 * 3}
+    completed.grade([answer("ab", "length")])
+    assert completed.drain_metrics() == {"completion_tokens": 2 * 3}
     assert completed.drain_metrics() == {"completion_tokens": 0}
 
 
