@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-short test docs lint format results parity bench-graders alphamaze clean
+.PHONY: demo demo-short test docs lint format results parity bench-graders alphamaze deepseekmath clean
 demo: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml
 
@@ -25,6 +25,11 @@ results: .venv/ready
 # the last checkpoints
 alphamaze: .venv/ready
 	$(BIN)/python -m benchmarks.alphamaze
+
+# docs/recipes/deepseekmath.md: RFT, Online RFT, GRPO by outcome and by process, iterative GRPO, three seeds (about 40 minutes on
+# one quiet core; what is done already is not done again)
+deepseekmath: .venv/ready
+	$(BIN)/python -m benchmarks.deepseekmath
 
 # docs/tasks-cargo.md: answers in Rust graded in a second, beside the usual way
 bench-graders: .venv/ready

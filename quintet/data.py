@@ -33,6 +33,8 @@ class Prompt:
     messages: tuple[Mapping[str, str], ...] | None = None
     truth: Any = None
     """Whatever the task's grader needs; JSON-able."""
+    begun: str = ""
+    """The beginning of the answer, which the model goes on from; empty in most."""
     level: str = ""
     """The difficulty class that evaluation reports separately; empty where a task has none."""
     tokens: tuple[int, ...] | None = None
@@ -54,8 +56,26 @@ class Verdict:
     logged: Mapping[str, Any] = field(default_factory=dict)
     """What a reward function wants kept beside the answer (`log_extra`); JSON-able."""
     steps: tuple[tuple[int, float], ...] = ()
-    """For process supervision: (characters of the answer up to the step's end, the step's reward), in order. In a conversation
-    they are counted over what the policy wrote, without the replies."""
+    """For process supervision: (characters of the answer up to the step's end, the step's reward), in order. Where a task has
+    no steps of its own kind, a step is a line (`step_ends`). In a conversation they are counted over what the policy wrote,
+    without the replies."""
+
+
+def step_ends(text: str) -> tuple[int, ...]:
+    """Characters up to the end of each step of an answer: a line that has something in it, its new line included.
+
+    Example: step_ends("Step 1: 2+3=5\\n\\n#### 5") == (15, 21)
+    """
+    ends: list[int] = []
+    start = 0
+    for line in text.split("\n"):
+        end = min(start + len(line) + 1, len(text))
+        if line.strip():
+            ends.append(end)
+        elif ends:
+            ends[-1] = end  # an empty line belongs to the step before it
+        start = end
+    return tuple(ends)
 
 
 @dataclass(frozen=True)
@@ -163,7 +183,8 @@ class Outputs:
     value: Tensor = ABSENT
     """[B, T]: the critic's, before it has seen token t."""
     score: Tensor = ABSENT
-    """[B, 1]: the reward model's, of the whole answer."""
+    """[B, 1]: the reward model's, of the whole answer; or [B, T]: a process reward model's, of all up to token t, itself
+    included."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +219,15 @@ class Needs:
     """`value`: from a network of its own, or from a head on the policy's trunk."""
     score: bool = False
     """It trains a reward model, and leaves the policy alone."""
+    of_steps: bool = False
+    """That reward model scores an answer at every token, of which the ends of steps count, and not only at its last."""
+    begin_from: str = ""
+    """The folder, hub id or stage's name of the reward model that it goes on training; empty makes one from the policy."""
+    replay: float = 0.0
+    """Share of each step's prompts that come, answers and all, from what earlier stages trained that reward model on."""
+    completions: int = 0
+    """How many times each step of an answer is completed by the policy, for the share of right completions to be its reward;
+    0 takes the task's own word for the steps."""
     pairs: bool = False
     """The loss compares siblings, so a micro-batch must not separate them."""
 

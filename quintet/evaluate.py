@@ -17,7 +17,7 @@ from quintet.intervals import of_mean, wilson
 from quintet.pass_at_k import maj_at_k, mean_with_interval, pass_at_k, sizes
 from quintet.protocols import Preferences, Sampler, Task
 from quintet.settings import Machine
-from quintet.sources import grade, pairs_batch
+from quintet.sources import collate, grade, pairs_batch
 
 EXAMPLES_PER_LEVEL = 6
 SEED = 20240205  # the same for every evaluation, so that two models answer the same problems with the same random numbers
@@ -75,6 +75,28 @@ def evaluate_pairs(task: Preferences, learner: Any, tokenizer: PreTrainedTokeniz
         number += len(page)
     low, high = wilson(right, number)
     return {"task": task.name, "split": "test", "n": number, "score": right / max(1, number), "low": low, "high": high}
+
+
+@torch.no_grad()
+def evaluate_steps(
+    task: Task, sampler: Sampler, sampling: Sampling, learner: Any, tokenizer: PreTrainedTokenizerBase, problems: int
+) -> dict[str, Any]:
+    """How many steps of the policy's answers to the first `problems` of the test split a learner's process reward model puts on
+    the side of ½ that the task says, with a 95 % Wilson interval; and which share of them is `right`."""
+    right, good, number = 0, 0, 0
+    answers = grade(task, sampler.generate(list(islice(task.prompts("test"), problems)), 1, sampling, SEED))
+    for start in range(0, len(answers), 64):
+        page = answers[start : start + 64]
+        batch = learner.annotate(collate(page, range(len(page)), tokenizer=tokenizer), Needs(score=True, of_steps=True))
+        if batch.step_reward is None:
+            continue
+        ends = torch.isfinite(batch.step_reward) & batch.action
+        truth = batch.step_reward[ends] > 0.5
+        right += int(((learner.scores(batch)[ends] > 0) == truth).sum())
+        good, number = good + int(truth.sum()), number + len(truth)
+    low, high = wilson(right, number)
+    share = {"score": right / max(1, number), "low": low, "high": high, "right": good / max(1, number)}
+    return {"task": task.name, "split": "test", "n": number, **share}
 
 
 def _scores(task: Any, groups: Sequence[Sequence[Rollout]], k: int) -> dict[str, Any]:

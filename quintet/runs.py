@@ -20,15 +20,16 @@ from typing import Any
 import torch
 
 from quintet import checkpoints
-from quintet.data import Batch, Sampling
+from quintet.completions import Completed
+from quintet.data import Batch, Rollout, Sampling
 from quintet.engines import engine_of
 from quintet.engines.embedded.device import pick
 from quintet.environment import describe, usable_cores
-from quintet.evaluate import evaluate, evaluate_pairs
+from quintet.evaluate import evaluate, evaluate_pairs, evaluate_steps
 from quintet.judge import Judge, Judged
 from quintet.models import lora
 from quintet.models.frozen import Frozen
-from quintet.models.heads import save_reward_model
+from quintet.models.heads import load_reward_model, save_reward_model
 from quintet.models.load import Policy
 from quintet.observe import metrics
 from quintet.observe.console import Console
@@ -38,6 +39,7 @@ from quintet.observe.hints import Hints
 from quintet.observe.journal import Journal
 from quintet.observe.records import read_jsonl
 from quintet.protocols import Sampler, Source, Stats, Task, TaskError
+from quintet.replay import history
 from quintet.report import write_report
 from quintet.settings import Run, Stage
 from quintet.sources import Demonstrations, Online, Pairs, Until
@@ -170,7 +172,7 @@ class _Session:
             train(stage.algorithm, learner, self._within(stage, source), [observe], stage.steps, self.position.done)
             if learner.score is not None:
                 save_reward_model(learner.score, self.policy.tokenizer, self.folder / stage.name)
-                self._evaluate_pairs(stage, learner)
+                (self._evaluate_steps if stage.algorithm.needs.of_steps else self._evaluate_pairs)(stage, learner)
             else:
                 self._evaluate(f"after {stage.name}")
         except TaskError as error:  # raised between two steps: what was learned so far is whole
@@ -219,7 +221,10 @@ class _Session:
         machine = self.run.machine
         sampling = self.run.sampling if stage.samples else Sampling()
         learner = self.engine.learner(self.policy, self.device, sampling, machine.micro_batch, machine.dtype, machine.recompute)
-        learner.prepare(stage.algorithm.needs)
+        if before := stage.algorithm.needs.begin_from:
+            learner.prepare(stage.algorithm.needs, load_reward_model(self._reward_model(before))[0])
+        else:
+            learner.prepare(stage.algorithm.needs)
         return learner
 
     def _source(self, stage: Stage, learner: Any) -> Online | Demonstrations | Pairs:
@@ -239,6 +244,8 @@ class _Session:
                 stage.algorithm.needs.resample,
                 tokenizer,
                 stage.token_budget,
+                stage.algorithm.needs.replay,
+                self._history(stage),
             )
         source.number = self.position.used[kind]
         return source
@@ -260,12 +267,28 @@ class _Session:
         return with_turns(sampler, self.run.task, self.policy.tokenizer)
 
     def _judged(self, stage: Stage) -> Task:
-        """The task, with its reward model beside it if the stage has one."""
+        """The task; with its reward model beside it, or with its answers' steps completed, if the stage has it so."""
+        if times := stage.algorithm.needs.completions:
+            return Completed(self.run.task, self.sampler, self.run.sampling, times, self.run.machine.seed)
         if not stage.reward_model:
             return self.run.task
-        made_here = stage.reward_model in {s.name for s in self.run.stages}
-        name = str(self.folder / stage.reward_model) if made_here else stage.reward_model
-        return Judged(self.run.task, Judge(name, self.device), stage.reward_model_weight, stage.task_reward_weight)
+        judge = Judge(self._reward_model(stage.reward_model), self.device)
+        return Judged(self.run.task, judge, stage.reward_model_weight, stage.task_reward_weight)
+
+    def _reward_model(self, name: str) -> str:
+        """Where the reward model of that name is: in the run's folder, if one of its stages trains it."""
+        made_here = name in {s.name for s in self.run.stages}
+        return str(self.folder / name) if made_here else name
+
+    def _history(self, stage: Stage) -> list[list[Rollout]]:
+        """What earlier stages trained the reward model on that this one trains on."""
+        needs = stage.algorithm.needs
+        if not needs.replay:
+            return []
+        before, origin = [], {s.name: s.algorithm.needs.begin_from for s in self.run.stages}
+        while (name := origin.get(before[-1] if before else stage.name)) and name in origin:
+            before.append(name)
+        return history(read_jsonl(self.folder / "rollouts.jsonl"), before, self.policy.tokenizer)
 
     def _foresee(self, stage: Stage, learner: Any) -> None:
         """Say what the stage will need, where the engine knows."""
@@ -352,6 +375,20 @@ class _Session:
         )
         row = {"step": self.position.total, "stage": stage.name, "label": f"after {stage.name}", **row}
         self.journal.append("pair_evaluations", row)
+
+    def _evaluate_steps(self, stage: Stage, learner: Any) -> None:
+        """How many steps of answers to test problems a new process reward model is right about."""
+        task, problems = self.run.task, self.run.machine.eval_problems
+        if not problems or not getattr(task, "judges_steps", False):
+            return
+        row = evaluate_steps(task, self.sampler, self.run.sampling, learner, self.policy.tokenizer, problems)
+        self.console.say(
+            f"{stage.name} is right about {percent(row['score'])} ({percent(row['low'])} to {percent(row['high'])}) of "
+            f"{row['n']} steps of held-out answers, {percent(row['right'])} of which are right. "
+            f"It is saved in {self.folder / stage.name}"
+        )
+        row = {"step": self.position.total, "stage": stage.name, "label": f"after {stage.name}", **row}
+        self.journal.append("step_evaluations", row)
 
     def _save(self, learner: Any | None, source: Source | None) -> None:
         self.position.lengths = self.journal.lengths()

@@ -4,7 +4,9 @@ algorithm, with its range in its type and its meaning below it; the command line
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Le
 
 from quintet.data import Sampling
 from quintet.knobs import Count, NonNegative, Whole
@@ -24,6 +26,10 @@ class Stage:
     """Prompts in each step's batch (demonstrations or pairs, where the algorithm learns from those)."""
     group_size: Count = 8
     """Answers sampled to each prompt; group-relative algorithms need at least 2."""
+    rounds: Annotated[int, Ge(1), Le(1000)] = 1
+    """How often this stage is run, in turn with its neighbours that have the same number: a stage that trains a reward model
+    and one of GRPO with `rounds = 3` are DeepSeekMath's iterative GRPO of three rounds. Each time the reference is the policy
+    as it is then, and the reward model is trained on. A run's own settings show them written out."""
     expected_seconds: NonNegative = 0.0
     """What the stage takes on the machine its recipe was written for, if known; only the display of the time left reads it."""
 

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from quintet.data import ABSENT, Batch, Prompt, Rollout, Sampling, Verdict
 from quintet.models.text import encode_answer, encode_prompt, encode_reply, tokens_until
 from quintet.protocols import Learner, Preferences, Sampler, Source, State, Task, TaskError, Teacher
+from quintet.replay import drawn
 
 
 class Online:
@@ -22,7 +23,8 @@ class Online:
 
     `resample`: how often a step may sample further prompts in place of those whose answers all earned the same (DAPO's dynamic
     sampling). What is left over once a step has its groups is dropped: the next step's policy is another one. `token_budget`:
-    no step begins once so many tokens were sampled; 0 sets no bound."""
+    no step begins once so many tokens were sampled; 0 sets no bound. `replay`: that share of each step's prompts is taken, with
+    their answers, from `past`."""
 
     def __init__(
         self,
@@ -35,10 +37,13 @@ class Online:
         resample: int = 0,
         tokenizer: PreTrainedTokenizerBase | None = None,
         token_budget: int = 0,
+        replay: float = 0.0,
+        past: Sequence[list[Rollout]] = (),
     ) -> None:
         self.task, self.sampler, self.sampling = task, sampler, sampling
         self.prompts_per_step, self.group_size, self.seed = prompts_per_step, group_size, seed
         self.resample, self.tokenizer, self.token_budget = resample, tokenizer, token_budget
+        self.past, self.replayed = past, max(1, round(replay * prompts_per_step)) if replay and past else 0
         self.number, self.version, self.sampled_tokens = 0, 0, 0
 
     def __iter__(self) -> Iterator[Batch]:
@@ -51,6 +56,9 @@ class Online:
                 work.measured |= self.task.drain_metrics()  # type: ignore[attr-defined]
             self.number += work.prompts
             self.sampled_tokens += int(work.measured["sampled_tokens"])
+            if self.replayed:
+                groups = groups + drawn(self.past, self.replayed, self.seed, self.number)
+                work.measured["replayed_groups"] = float(self.replayed)
             rollouts = [rollout for group in groups for rollout in group]
             numbers = [number for number, group in enumerate(groups) for _ in group]
             batch = collate(rollouts, numbers, work.measured, self.tokenizer)
@@ -60,7 +68,7 @@ class Online:
         """Answers to the next prompts, graded: one list for each prompt."""
         began = time.perf_counter()
         first = self.number + work.prompts
-        prompts = list(islice(self.task.prompts("train", first), self.prompts_per_step))
+        prompts = list(islice(self.task.prompts("train", first), self.prompts_per_step - self.replayed))
         if not prompts:
             raise TaskError(f"The task {self.task.name} has no prompts to train on. Give it data, or choose another task.")
         rollouts = self.sampler.generate(prompts, self.group_size, self.sampling, self.seed, first)

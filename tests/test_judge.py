@@ -72,6 +72,8 @@ def test_judge_that_is_not_there_is_said_in_a_sentence(tmp_path: Path, folder: s
 class Fixed:
     """A judge that says what it was told to."""
 
+    of_steps = False
+
     def __init__(self, *said: float) -> None:
         self.said = list(said)
 

@@ -18,7 +18,21 @@ SOURCES = {
 NOUNS = {"data", "knobs"}
 ENGINE = {"data", "protocols", "equations", "updates", "models", "settings"}
 SEEN = {"observe", "report", "environment", "intervals"}
-RUN = {*ENGINE, *SEEN, "engines", "sources", "train", "evaluate", "checkpoints", "settings", "config", "judge", "turns"}
+RUN = {
+    *ENGINE,
+    *SEEN,
+    "engines",
+    "sources",
+    "train",
+    "evaluate",
+    "checkpoints",
+    "settings",
+    "config",
+    "judge",
+    "completions",
+    "replay",
+    "turns",
+}
 KNOWS: dict[str, set[str]] = {
     "knobs": set(),
     "data": {"knobs"},
@@ -37,11 +51,14 @@ KNOWS: dict[str, set[str]] = {
     "models": {"data"},
     "engines": ENGINE,
     "judge": {"data", "protocols", "models"},
-    "sources": {"data", "protocols", "models.text"},
+    "completions": {"data", "protocols"},
+    "replay": {"data", "models.text"},
+    "sources": {"data", "protocols", "models.text", "replay"},
     "turns": {"data", "protocols", "models"},
     "train": {"data", "protocols"},
     "settings": NOUNS,
-    "evaluate": {"data", "protocols", "intervals", "pass_at_k", "settings", "sources", "engines", "turns"},
+    "rounds": {"settings"},
+    "evaluate": {"data", "protocols", "intervals", "pass_at_k", "settings", "sources", "engines", "models", "turns"},
     "observe": {"data", "equations"},
     "report": {"data", "observe"},
     "live": {"", "observe", "report"},

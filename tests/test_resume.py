@@ -90,6 +90,13 @@ ALGORITHMS = {
 }
 """What each carries from step to step: a moving mean, a critic and its optimiser, a coefficient that adapts, a reference, a
 cursor that jumps, a frozen sampler, a reward model that a later stage is judged by."""
+ROUNDS = STAGE.format(
+    algorithm="process-reward-model",
+    settings='name = "reward"\nrounds = 2\nreplay = 0.3\nlabels = "completions"\ncompletions = 2\nlr = 1e-3',
+) + STAGE.format(
+    algorithm="grpo",
+    settings='rounds = 2\nsupervision = "process"\nreward_model = "reward"\ntask_reward_weight = 0.0\nbeta = 0.04\nlr = 1e-3',
+)
 
 
 def recipe(tmp_path: Path, name: str, text: str = RECIPE) -> Path:
@@ -324,6 +331,51 @@ def killed_and_finished(tmp_path: Path, text: str, algorithm: str) -> tuple[dict
     child.join()
     finish(broken)
     return results(tmp_path / "broken"), results(tmp_path / "whole")
+
+
+def test_rounds_that_are_killed_end_with_the_same_bits(tmp_path: Path):
+    """Iterative GRPO, killed in the first round's and in the second's reward model, which goes on from the first's and learns
+    from its answers again, and in the second round's GRPO, whose reference is the policy as it was then."""
+    rows = [{"prompt": f"{i} and {i * i}: "} for i in range(60)]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "reward.py").write_text(REWARD)
+    whole, broken = (recipe(tmp_path, name, HEAD + ROUNDS) for name in ("whole", "broken"))
+    finish(whole)
+    for stage in ("reward", "reward-round-2", "grpo-round-2"):
+        child = processes.Process(target=begin, args=(broken, partial(kill_in_stage, stage)))
+        child.start()
+        child.join(120)
+        assert child.exitcode == -signal.SIGKILL
+    finish(broken)
+    ours = results(tmp_path / "broken")
+    assert ours == results(tmp_path / "whole")
+    steps: Any = ours["metrics"]
+    assert [step["stage"] for step in steps[::3]] == ["reward", "grpo", "reward-round-2", "grpo-round-2"]
+    assert [step.get("replayed_groups") for step in steps[::3]] == [None, None, 1.0, None]
+    assert not any(step["skipped_updates"] for step in steps)
+    references = [step["kl"] for step in steps if step["stage"].startswith("grpo")]
+    assert references[0] == references[3] == 0  # each round's first step begins at its own reference
+    assert references[2] > 0
+
+
+def kill_in_stage(name: str) -> None:
+    """Die in the second step of that stage, just before the optimiser's step."""
+    from quintet import runs
+    from quintet.engines.embedded import EmbeddedLearner
+
+    whole_stage, whole_step, now = runs._Session._stage, EmbeddedLearner.gradient, []
+
+    def stage(self: Any, which: Any, interrupt: Any) -> None:
+        now[:] = [which.name]
+        whole_stage(self, which, interrupt)
+
+    def gradient(self: Any, loss: Any, batch: Any, only: Any = None) -> Any:
+        if now == [name] and batch.progress > 0.3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole_step(self, loss, batch, only)
+
+    runs._Session._stage = stage  # type: ignore[method-assign]
+    EmbeddedLearner.gradient = gradient  # type: ignore[method-assign,assignment]
 
 
 def kill_in_step(algorithm: str, step: int) -> None:

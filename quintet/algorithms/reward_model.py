@@ -11,7 +11,7 @@ from quintet.data import Batch, Fact, Needs, Outputs
 from quintet.equations.advantages import on_tokens
 from quintet.equations.preferences import on_pairs, preference_sign, ranked_pairs, sigmoid
 from quintet.equations.reduce import token_weights
-from quintet.knobs import NonNegative
+from quintet.knobs import Fraction, NonNegative
 from quintet.protocols import Terms
 from quintet.updates import FirstOrder
 
@@ -26,14 +26,23 @@ class RewardModel:
     """The data's own prompt, chosen, rejected, or answers sampled from the policy and ranked by the task's reward."""
     centring: NonNegative = 0.0
     """Weight of (s⁺ + s⁻)², which keeps scores around 0 (Eisenstein et al. 2023, arXiv:2312.09244: 0.01)."""
+    begin_from: str = ""
+    """The reward model that is trained on: a folder, a hub id or an earlier stage's name; empty makes a new one from the
+    policy. In later rounds of a stage that is repeated it is the last round's."""
+    replay: Fraction = 0.0
+    """Share of each step's prompts that is replaced by answers from earlier rounds, with pairs=sampled; 0.1 in DeepSeekMath's
+    Algorithm 1."""
     update: FirstOrder = field(default_factory=lambda: FirstOrder(lr=2e-5))
 
     @property
     def needs(self) -> Needs:
-        return Needs(source="answers" if self.pairs == "sampled" else "preferences", score=True, pairs=True)
+        source = "answers" if self.pairs == "sampled" else "preferences"
+        return Needs(source=source, score=True, pairs=True, begin_from=self.begin_from, replay=self.replay)
 
     def check(self, stage: Any) -> list[str]:
         """What keeps this algorithm from learning in a stage (`settings.Stage`), in sentences."""
+        if self.pairs == "data" and self.replay:
+            return [f"Pairs of the data come again by themselves: replay={self.replay} goes with pairs=sampled. Leave it out."]
         if self.pairs == "data" or stage.group_size >= 2:
             return []
         return [f"A pair needs two answers to a prompt; group_size={stage.group_size}. Set group_size=8, or pairs=data."]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
@@ -144,10 +145,17 @@ def _of_rewards(task: Any, stages: Sequence[Stage]) -> Iterator[str]:
                 f"No reward was named for {stage.name} to learn from. Write --reward FILE.py, with a function "
                 "reward(completions, **columns); or --reward-model FOLDER --task-reward-weight 0."
             )
-        if getattr(stage.algorithm, "supervision", "outcome") == "process" and not getattr(task, "judges_steps", False):
+        needs, judged = stage.algorithm.needs, getattr(task, "judges_steps", False)
+        if getattr(stage.algorithm, "supervision", "outcome") == "process" and not judged and not stage.reward_model:
             yield (
                 f"supervision=process learns from rewards of single steps, and the task {task.name} gives none with these "
-                "settings. Set supervision=outcome; arithmetic with target=steps judges steps."
+                "settings. Set supervision=outcome, or reward_model to a process reward model; word-problems, arithmetic "
+                "with target=steps and maths with step_rewards=equations judge steps."
+            )
+        if needs.of_steps and not needs.completions and not judged:
+            yield (
+                f"labels=task learns from the task's word on single steps, and {task.name} gives none with these settings. "
+                "Set labels=completions."
             )
 
 
@@ -166,17 +174,55 @@ def _of_engine(task: Any, stages: Sequence[Stage], machine: Machine) -> Iterator
 
 
 def of_reward_model(stage: Stage, stages: Sequence[Stage]) -> Iterator[str]:
-    """The stage's reward model is a folder or hub id, or one of the `stages` that comes before and trains one."""
-    wanted, path = stage.reward_model, Path(stage.reward_model)
+    """The reward models that a stage names are folders or hub ids, or `stages` that come before and train one of their kind."""
+    needs, names = stage.algorithm.needs, {s.name for s in stages}
+    yield from _of_named("reward_model", stage.reward_model, stage, stages)
+    yield from _of_named("begin_from", needs.begin_from, stage, stages)
+    if needs.begin_from and (of_steps := _judges_steps(needs.begin_from, stages)) is not None and of_steps != needs.of_steps:
+        kinds = {True: "a process reward model", False: "a reward model of whole answers"}
+        yield f"begin_from={needs.begin_from} is {kinds[of_steps]}; {stage.name} trains {kinds[needs.of_steps]}."
+    if needs.replay and needs.begin_from not in names and stage.rounds == 1:
+        yield (
+            f"replay={needs.replay} takes answers that earlier stages trained this reward model on, and there are none. "
+            "Name an earlier stage in begin_from, or repeat the stage with rounds."
+        )
+
+
+def _of_named(key: str, wanted: str, stage: Stage, stages: Sequence[Stage]) -> Iterator[str]:
+    path = Path(wanted)
     trains = {s.name: s.algorithm.needs.score for s in stages}
     before = [s.name for s in stages[: stages.index(stage)]]
     looks_local = path.is_dir() or _looks_like_a_path(wanted)
     if wanted in before and not trains[wanted]:
-        yield f"reward_model={wanted} names a stage that trains no reward model. Name one of the algorithm reward-model."
+        yield f"{key}={wanted} names a stage that trains no reward model. Name one of the algorithm reward-model."
     elif wanted in trains and wanted not in before:
-        yield f"reward_model={wanted} names a stage that doesn't come before this one. Name one that does."
+        yield f"{key}={wanted} names a stage that doesn't come before this one. Name one that does."
     elif wanted and wanted not in trains and not (path / "config.json").is_file() and looks_local:
-        yield f"reward_model={wanted} is no folder with a config.json, so it holds no reward model."
+        yield f"{key}={wanted} is no folder with a config.json, so it holds no reward model."
+
+
+def of_process_supervision(stage: Stage, stages: Sequence[Stage], task: Any) -> Iterator[str]:
+    """Where a stage learns from steps and has a reward model, one of task and model judges them."""
+    if getattr(stage.algorithm, "supervision", "outcome") != "process" or not stage.reward_model:
+        return
+    by_task = stage.task_reward_weight and getattr(task, "judges_steps", False)
+    if not by_task and _judges_steps(stage.reward_model, stages) is False:
+        yield (
+            f"supervision=process learns from rewards of steps, and reward_model={stage.reward_model} scores whole answers. "
+            "Name a stage of the algorithm process-reward-model, or a folder for token classification."
+        )
+
+
+def _judges_steps(name: str, stages: Sequence[Stage]) -> bool | None:
+    """Whether a reward model is a process reward model; None where only the hub knows."""
+    for stage in stages:
+        if stage.name == name:
+            return stage.algorithm.needs.of_steps
+    try:
+        architectures = json.loads((Path(name) / "config.json").read_text(encoding="utf-8"))["architectures"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return any(str(a).endswith("ForTokenClassification") for a in architectures)
 
 
 def of_scoring(task: Any) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from quintet.config import known, registry
-from quintet.config.draft import Draft, Given, stage_names
+from quintet.config import checks, known, registry
+from quintet.config.draft import Draft, Given, Section, algorithm_of, stage_names
 from quintet.config.flags import Flag, put
 from quintet.config.problems import Problem, SettingsError
 from quintet.config.recipe import read_recipe
@@ -44,15 +44,16 @@ def _run(
         problems.append(Problem(where, "There is no [small] table for --small to use."))
     drafts = [read] if overrides is None else [overrides.over(read), read] if small else [read, overrides.over(read)]
     for draft in drafts:
-        _select(draft, algorithm, recipe, problems)
+        _select(draft, algorithm, recipe, problems, flags)
         put(flags, draft, problems, known.machine(), training=True)
     for other in drafts[1:]:  # not wanted today, but a mistake in it would be found only by whoever wants it
         problems += Resolver(other).value_problems()
     return Resolver(drafts[0], problems).run(new)
 
 
-def _select(draft: Draft, algorithm: str | None, recipe: Path | None, problems: list[Problem]) -> None:
-    """Only the stages of that algorithm or name, or a stage of its own where the recipe has none."""
+def _select(draft: Draft, algorithm: str | None, recipe: Path | None, problems: list[Problem], flags: Sequence[Flag]) -> None:
+    """Only the stages of that algorithm or name, with those that they build on; or a stage of its own where the recipe has
+    none."""
     if algorithm is None:
         return
     chosen = [
@@ -69,7 +70,23 @@ def _select(draft: Draft, algorithm: str | None, recipe: Path | None, problems: 
                 f"train {algorithm}", f"{recipe} has no stage {algorithm}; its stages are {there}. Name one, or none for all."
             )
         )
-    draft.stages = chosen or draft.stages
+    draft.stages = _with_what_they_build_on(chosen, draft, flags) or draft.stages
+
+
+def _with_what_they_build_on(chosen: list[Section], draft: Draft, flags: Sequence[Flag]) -> list[Section]:
+    """The chosen stages, and before them those that train the reward models that they name, and those that the reward models go
+    on from; where the recipe's own model is a preset, which knows nothing yet, also the supervised ones."""
+    model = next((flag.given for flag in flags if flag.key == "model"), draft.machine.get("model"))
+    blank = model is not None and str(model.value).startswith(checks.PRESET)
+    kept: list[Section] = []
+    wanted: set[str] = set()
+    for name, stage in reversed(list(zip(stage_names(draft.stages), draft.stages, strict=True))):
+        entry = registry.ALGORITHMS.get(algorithm_of(stage) or "")
+        supervised = entry is not None and entry.learns_from == "demonstrations"
+        if any(stage is some for some in chosen) or name in wanted or (blank and supervised and kept):
+            kept.append(stage)
+            wanted |= {str(stage[key].value) for key in ("reward_model", "begin_from") if key in stage}
+    return kept[::-1] if len(kept) > len(chosen) else chosen
 
 
 def new_evaluation(

@@ -81,11 +81,18 @@ ALGORITHMS: dict[str, AlgorithmEntry] = {
     "reward-model": AlgorithmEntry(
         "quintet.algorithms.reward_model:RewardModel", "learns to score answers from pairs (Bradley–Terry)", "preferences"
     ),
+    "process-reward-model": AlgorithmEntry(
+        "quintet.algorithms.process_reward_model:ProcessRewardModel",
+        "learns which steps of answers are right (arXiv:2312.08935)",
+    ),
 }
 
 TASKS: dict[str, TaskEntry] = {
     "maze": TaskEntry("quintet.tasks.maze:MazeTask", "find the way through a random maze (AlphaMaze's format)"),
     "arithmetic": TaskEntry("quintet.tasks.arithmetic:Arithmetic", "work out sums, differences and products"),
+    "word-problems": TaskEntry(
+        "quintet.tasks.word_problems:WordProblems", "follow a number of things through a story, an equation a line"
+    ),
     "maths": TaskEntry(
         "quintet.tasks.maths:Maths",
         "solve problems of mathematics (--data FILE, FOLDER or hub id: GSM8K, MATH, SVAMP, your own)",

@@ -18,6 +18,7 @@ from quintet.config.draft import Draft, Given, Section, algorithm_of, stage_name
 from quintet.config.problems import Problem, SettingsError, did_you_mean
 from quintet.config.values import read_value
 from quintet.data import Sampling
+from quintet.rounds import unrolled
 from quintet.settings import Machine, Run, Stage
 
 FOLDERS = ("checkpoints", "model")
@@ -55,11 +56,15 @@ class Resolver:
             stages = [self.corrected(stage, sections[stage.name]) for stage in stages]
         for stage in stages:
             self.complaints(checks.of_reward_model(stage, stages), sections[stage.name])
+            self.complaints(checks.of_process_supervision(stage, stages, task), sections[stage.name])
+        repeated = unrolled(stages)
+        for name in {s.name for s in repeated if [r.name for r in repeated].count(s.name) > 1}:
+            self.complain("", f'Two stages would be called "{name}". Give one of them another name.')
         if task is not None:
             self.task_complaints(task, stages, machine)
         if self.problems:
             raise SettingsError(self.problems)
-        return Run(machine, self.longest_answer(sampling, task), task, tuple(stages))
+        return Run(machine, self.longest_answer(sampling, task), task, tuple(repeated))
 
     def evaluation(self) -> tuple[Any, Sampling, Machine]:
         """Task, sampling and machine for scoring a model.  SettingsError names every problem."""
@@ -184,7 +189,7 @@ class Resolver:
         given = self.values(settings, known.stage(algorithm), algorithm)
         try:
             plain = load_record(entry.record)()
-            values = {**_pairs(plain, task), **entry.defaults, **getattr(task, "suits", {}), **given}
+            values = {**_pairs(plain, task), **_labels(plain, task), **entry.defaults, **getattr(task, "suits", {}), **given}
             update = replace(plain.update, **_of(plain.update, values))
             record = replace(plain, **_of(plain, values), update=update)
             stage = Stage(name, record, **_of(Stage, values))
@@ -244,6 +249,11 @@ def _pairs(algorithm: Any, task: Any) -> dict[str, str]:
         return {}
     offered = getattr(task, "offers_pairs", hasattr(task, "preferences") and algorithm.pairs == "data")
     return {"pairs": "data" if offered else "sampled"}
+
+
+def _labels(algorithm: Any, task: Any) -> dict[str, str]:
+    """Whence it is known which steps are right, where nobody says it: from the task, if it judges steps."""
+    return {"labels": "task"} if hasattr(algorithm, "labels") and getattr(task, "judges_steps", False) else {}
 
 
 def free_folder(task: str, stages: Sequence[str]) -> Path:

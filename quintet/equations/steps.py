@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from quintet.equations.advantages import group_standardised
 from quintet.equations.returns import to_go
@@ -23,3 +24,14 @@ def process_advantages(step_reward: Tensor, group: Tensor, action: Tensor, ddof:
     standardised = torch.zeros_like(step_reward)
     standardised[ends] = group_standardised(step_reward[ends], group[rows], ddof, eps)
     return to_go(standardised, action)
+
+
+def step_error(score: Tensor, step_reward: Tensor) -> Tensor:
+    """−y·log σ(s) − (1 − y)·log(1 − σ(s)) where a step ends, 0 elsewhere: [B, T]. The reward y ∈ [0, 1] of a step is the
+    chance, or the fact, that it is right; NaN where none ends.
+
+    Source: Math-Shepherd, arXiv:2312.08935, eq. 2 and 3.  Example: s = 0 gives .693 whatever y; s = log 3, y = 1 give .288.
+    """
+    ends = torch.isfinite(step_reward)
+    y = torch.where(ends, step_reward, 0.0)
+    return torch.where(ends, -y * logsigmoid(score) - (1 - y) * logsigmoid(-score), 0.0)

@@ -11,7 +11,8 @@ from quintet.data import Prompt
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
-    """The prompt's tokens: plain text as the tokenizer encodes it, messages through the chat template.
+    """The prompt's tokens: plain text as the tokenizer encodes it, messages through the chat template; then
+    the answer that it has begun.
 
     Raises ValueError for messages where the tokenizer has no template, and for a prompt without a token."""
     if prompt.tokens is not None:
@@ -28,7 +29,8 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[in
         tokens = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
     if not tokens:
         raise ValueError(f"Prompt {prompt.id} is empty: a model needs at least one token to begin from. Give it a text.")
-    return list(tokens)  # type: ignore[arg-type]
+    begun = tokenizer.encode(prompt.begun, add_special_tokens=False) if prompt.begun else []
+    return [*tokens, *begun]  # type: ignore[list-item]
 
 
 def encode_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -67,6 +67,7 @@ def rollout_rows(batch: Batch, where: Mapping[str, Any]) -> list[dict[str, Any]]
             "parts": dict(r.verdict.parts) if r.verdict else {},
             "logged": dict(r.verdict.logged) if r.verdict else {},
             "correct": r.verdict.correct if r.verdict else None,
+            **({"steps": [list(step) for step in r.verdict.steps]} if r.verdict and r.verdict.steps else {}),
             "advantage": float(batch.advantage[i][batch.action[i]].mean()) if bool(batch.action[i].any()) else 0.0,
             "stop_reason": r.stop_reason,
             "tokens": sum(r.action),

@@ -16,7 +16,7 @@ from typing import Any
 from quintet.data import Prompt, Rollout, Verdict
 from quintet.knobs import Fraction
 from quintet.protocols import TaskError
-from quintet.tasks.rewards import Reward, RewardError, call_rewards, load_rewards, missing_arguments
+from quintet.tasks.rewards import Reward, RewardError, Steps, call_rewards, load_rewards, missing_arguments
 from quintet.tasks.rows import Row, read_rows
 
 OFFERED = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")
@@ -31,7 +31,9 @@ class Functions:
     from; "chosen" and "rejected" are a pair, which DPO and reward models learn from. A function is called once a batch with
     keywords: prompts, completions (texts, or message lists for chat prompts), completion_ids, every column as a list,
     trainer_state (global_step), log_extra(column, values) and log_metric(name, value). It returns a list of numbers, or None
-    where it doesn't apply; `async def` functions run together. A text column "level" is the difficulty class that evaluations
+    where it doesn't apply; `async def` functions run together. In a number's place there may be a list of pairs (characters,
+    reward), for the steps of a completion that end at these characters: it counts as their mean, and supervision=process learns
+    from each. A text column "level" is the difficulty class that evaluations
     report. Files are looked up from the current folder.
     """
 
@@ -86,6 +88,11 @@ class Functions:
     def has_reward(self) -> bool:
         """Whether answers can be graded."""
         return bool(self.reward)
+
+    @property
+    def judges_steps(self) -> bool:
+        """Whether verdicts may have rewards for single steps: only the functions' answers will tell."""
+        return self.has_reward
 
     def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict for each rollout: the weighted sum of what the functions say, NaN where none of them applies.
@@ -232,11 +239,20 @@ class Functions:
             "log_metric": log_metric,
         }
 
-    def _verdict(self, said: Mapping[str, float | None], logged: Mapping[str, Any]) -> Verdict:
-        weights = self.reward_weights or (1.0,) * len(said)
-        parts = {name: value for name, value in said.items() if value is not None}
-        weighted = [w * value for w, value in zip(weights, said.values(), strict=True) if value is not None]
-        return Verdict(sum(weighted) if weighted else nan, parts, logged=logged)
+    def _verdict(self, said: Mapping[str, float | Steps | None], logged: Mapping[str, Any]) -> Verdict:
+        weights = dict(zip(said, self.reward_weights or (1.0,) * len(said), strict=True))
+        parts = {name: _mean(value) if isinstance(value, tuple) else value for name, value in said.items() if value is not None}
+        weighted = [weights[name] * value for name, value in parts.items()]
+        steps: dict[int, float] = {}  # where several functions judge the same step, their weighted sum
+        for name, value in said.items():
+            for end, reward in value if isinstance(value, tuple) else ():
+                steps[end] = steps.get(end, 0.0) + weights[name] * reward
+        return Verdict(sum(weighted) if weighted else nan, parts, logged=logged, steps=tuple(sorted(steps.items())))
+
+
+def _mean(steps: Steps) -> float:
+    """What judged steps count together; 0 where there are none."""
+    return fmean(reward for _, reward in steps) if steps else 0.0
 
 
 @lru_cache(maxsize=4)

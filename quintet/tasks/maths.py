@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from itertools import count
@@ -15,6 +15,7 @@ from quintet.protocols import TaskError
 from quintet.tasks.maths_answers import Form, commits, final_answer
 from quintet.tasks.maths_data import LAYOUTS, Problem, Splits, read_splits
 from quintet.tasks.maths_grading import LONGEST, Grade, grade_answers, needs_math_verify, same_for_all
+from quintet.tasks.maths_steps import judged_lines
 from quintet.tasks.maths_workers import INSTALL, installed
 
 MARKS = {"any": "#### {}", "boxed": "\\boxed{{{}}}", "hashes": "#### {}", "tags": "<answer>{}</answer>"}
@@ -45,6 +46,9 @@ class Maths:
     whichever comes last; demonstrations stay as the data have them, and instructions ask for a box."""
     format_reward: NonNegative = 0.0
     """What an answer earns, beside 1 for being right, for marking one final answer (or the same one again and again)."""
+    step_rewards: Literal["none", "equations"] = "none"
+    """equations: each line of an answer is a step, which is right if every equation of plain numbers in it holds, as in
+    `3 * 4 = 12`; a line with the final answer, if that is right. For supervision=process and process reward models."""
     report_by: Literal["level", "subject"] = "level"
     """The classes that evaluations report: MATH's levels (SVAMP's types), or MATH's subjects."""
     instructions: bool = False
@@ -75,9 +79,20 @@ class Maths:
         """One verdict for each rollout; any text whatsoever gets one. TaskError where math-verify is needed and isn't there."""
         found = [final_answer(rollout.text, self.answer_in) for rollout in rollouts]
         grades = grade_answers([(r.prompt.truth["answer"], given) for r, given in zip(rollouts, found, strict=True)])
-        return [
+        verdicts = [
             self._verdict(rollout.text, given, grade) for rollout, given, grade in zip(rollouts, found, grades, strict=True)
         ]
+        if not self.judges_steps:
+            return verdicts
+        return [
+            replace(v, steps=judged_lines(r.text, bool(v.correct), lambda line: final_answer(line, self.answer_in) is not None))
+            for v, r in zip(verdicts, rollouts, strict=True)
+        ]
+
+    @property
+    def judges_steps(self) -> bool:
+        """Whether verdicts have rewards for single steps."""
+        return self.step_rewards != "none"
 
     def answer_of(self, text: str) -> str | None:
         """The final answer, spelled the same for all that are plainly the same: what a majority is counted by.

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
+from math import isfinite
+from operator import index
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,8 +18,10 @@ from typing import Any
 from quintet.protocols import TaskError
 
 Reward = Callable[..., Any]
-"""Called once a batch with keywords only; a list with a number (or None: doesn't apply) for each completion, or an awaitable
-of one."""
+"""Called once a batch with keywords only; a list with a number (or None: doesn't apply; or `Steps`) for each completion, or an
+awaitable of one."""
+Steps = tuple[tuple[int, float], ...]
+"""Rewards of a completion's single steps: (characters of it up to the step's end, the step's reward)."""
 LONGEST_QUOTE = 120
 
 
@@ -62,8 +66,8 @@ def missing_arguments(rewards: Mapping[str, Reward], offered: Sequence[str]) -> 
     ]
 
 
-def call_rewards(rewards: Mapping[str, Reward], arguments: Mapping[str, Any], count: int) -> dict[str, list[float | None]]:
-    """What each function says of `count` completions: numbers, NaN included, or None where it doesn't apply.
+def call_rewards(rewards: Mapping[str, Reward], arguments: Mapping[str, Any], count: int) -> dict[str, list[Any]]:
+    """What each function says of `count` completions: numbers, NaN included, or None where it doesn't apply, or `Steps`.
 
     Coroutines run together. A function without **kwargs gets the arguments it names. Raises RewardError, with the function's
     name, where one raises or returns something else."""
@@ -154,7 +158,7 @@ def _together(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
         return thread.submit(asyncio.run, gather()).result()
 
 
-def _numbers(name: str, values: Any, count: int) -> list[float | None]:
+def _numbers(name: str, values: Any, count: int) -> list[Any]:
     values = values.tolist() if hasattr(values, "tolist") else values
     if not isinstance(values, list | tuple):
         more = " Is its `return` missing?" if values is None else ""
@@ -166,15 +170,33 @@ def _numbers(name: str, values: Any, count: int) -> list[float | None]:
     return [_number(name, value) for value in values]
 
 
-def _number(name: str, value: Any) -> float | None:
+def _number(name: str, value: Any) -> float | Steps | None:
     if value is None:
         return None
+    if isinstance(value, list | tuple):
+        return _steps(name, value)
     try:
         if isinstance(value, str | bytes):
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise RewardError(f"The reward {name} must return numbers or None; among its values is {_kind(value)}.") from None
+
+
+def _steps(name: str, pairs: Sequence[Any]) -> Steps:
+    """The rewards of a completion's steps, in order.  Example: [(8, 1), (16, 0)] gives ((8, 1.0), (16, 0.0))"""
+    try:
+        if any(isinstance(pair, str) for pair in pairs):
+            raise TypeError
+        found = tuple((index(end), float(reward)) for end, reward in pairs)
+    except (TypeError, ValueError, OverflowError):
+        found = ()
+    if len(found) < len(pairs) or any(end < 1 or not isfinite(reward) for end, reward in found):
+        raise RewardError(
+            f"The reward {name} must return numbers or None, or lists of (characters, reward) pairs, one for each step of a "
+            f"completion, the characters counted from its beginning; among its values is {_kind(pairs)}."
+        )
+    return tuple(sorted(found))
 
 
 def _raised(name: str, error: BaseException, first: str) -> RewardError:

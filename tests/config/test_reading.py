@@ -11,7 +11,7 @@ import pytest
 from quintet.algorithms.dpo import DPO
 from quintet.algorithms.grpo import GRPO
 from quintet.algorithms.supervised import SFT
-from quintet.config import SettingsError, checks, new_evaluation, new_run, read_run, registry
+from quintet.config import SettingsError, checks, new_evaluation, new_run, read_run, registry, render
 from quintet.config.flags import split
 from quintet.config.registry import AlgorithmEntry
 from quintet.config.resolve import load_record
@@ -105,6 +105,83 @@ def test_algorithm_with_a_recipe_is_that_stage_alone():
     assert complaints("reinforce", recipe=RECIPE) == [
         "train reinforce: recipe.toml has no stage reinforce; its stages are sft, grpo. Name one, or none for all."
     ]
+
+
+ROUNDS = """
+model = "preset:1m"
+task = "word-problems"
+[[stage]]
+algorithm = "sft"
+[[stage]]
+algorithm = "process-reward-model"
+name = "reward"
+rounds = 2
+replay = 0.1
+[[stage]]
+algorithm = "grpo"
+supervision = "process"
+reward_model = "reward"
+rounds = 2
+steps = 9
+"""
+
+
+def test_algorithm_with_a_recipe_brings_the_reward_model_that_it_is_judged_by_and_a_presets_supervised_start():
+    alone = ["reward", "grpo", "reward-round-2", "grpo-round-2"]
+    assert [s.name for s in run("grpo", recipe=ROUNDS).stages] == ["sft", *alone]
+    assert [s.name for s in run("grpo", "--model", "a/b", recipe=ROUNDS).stages] == alone
+    assert [s.name for s in run("sft", recipe=ROUNDS).stages] == ["sft"]
+
+
+def test_rounds_are_written_out_and_read_again_as_they_were():
+    made = run(recipe=ROUNDS)
+    Path("again.toml").write_text(render(made))
+    assert read_run(Path("again.toml")) == made
+    assert all(stage.rounds == 1 for stage in made.stages)
+
+
+def test_stage_of_a_round_that_has_anothers_name_is_refused():
+    assert complaints(recipe=ROUNDS + '[[stage]]\nalgorithm = "grpo"\nname = "grpo-round-2"\n') == [
+        'Two stages would be called "grpo-round-2". Give one of them another name.'
+    ]
+
+
+def test_steps_are_labelled_by_a_task_that_judges_them_and_completed_otherwise():
+    (asked,) = run("process-reward-model", "--task", "word-problems").stages
+    (completed,) = run("process-reward-model", "--task", "maze").stages
+    assert (asked.algorithm.labels, completed.algorithm.labels) == ("task", "completions")
+    assert complaints("process-reward-model", "--task", "maze", "--labels", "task") == [
+        "--labels: labels=task learns from the task's word on single steps, and maze gives none with these settings. "
+        "Set labels=completions."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (
+            ('"process-reward-model"', '"reward-model"'),
+            "recipe.toml:13: supervision=process learns from rewards of steps, and reward_model=reward scores whole answers. "
+            "Name a stage of the algorithm process-reward-model, or a folder for token classification.",
+        ),
+        (
+            ("replay = 0.1", 'replay = 0.1\nbegin_from = "grpo"'),
+            "recipe.toml:11: begin_from=grpo names a stage that doesn't come before this one. Name one that does.",
+        ),
+        (
+            ("rounds = 2\nreplay", "replay"),
+            "recipe.toml:9: replay=0.1 takes answers that earlier stages trained this reward model on, and there are none. "
+            "Name an earlier stage in begin_from, or repeat the stage with rounds.",
+        ),
+    ],
+)
+def test_reward_models_of_rounds_that_do_not_go_together_are_named(change: tuple[str, str], complaint: str):
+    text = ROUNDS.replace(*change)
+    if "reward-model" in change[1]:
+        text = text.replace("reward_model = ", "task_reward_weight = 0\nreward_model = ").replace(
+            "replay = 0.1", 'pairs = "sampled"'
+        )
+    assert complaint in complaints(recipe=text)
 
 
 def test_longest_answer_is_the_tasks_unless_somebody_says_otherwise():
@@ -251,7 +328,8 @@ def test_group_of_one_is_refused_where_siblings_are_compared():
 
 def test_group_size_is_no_setting_of_what_samples_nothing():
     assert complaints("sft", "--task", "maze", "--group-size", "4") == [
-        "--group-size: group_size is a setting of reinforce, trpo, ppo, dpo, grpo, rft and reward-model, not of sft."
+        "--group-size: group_size is a setting of reinforce, trpo, ppo, dpo, grpo, rft, reward-model and process-reward-model, "
+        "not of sft."
     ]
 
 
@@ -517,7 +595,7 @@ def test_reward_is_needed_where_answers_are_sampled_and_nowhere_else():
 
 def test_process_supervision_needs_a_task_that_judges_steps():
     (found,) = complaints("grpo", "--task", "maze", "--supervision", "process")
-    assert "the task maze gives none with these settings. Set supervision=outcome; arithmetic with target=steps" in found
+    assert "the task maze gives none with these settings. Set supervision=outcome, or reward_model to a process" in found
     made = run("grpo", "--task", "arithmetic", "--target", "steps", "--supervision", "process")
     assert made.stages[0].algorithm.supervision == "process"
 

@@ -37,6 +37,10 @@ NARROWER: dict[str, st.SearchStrategy[Any]] = {
     "label_smoothing": st.just(0.0),
     "pairs": st.just("sampled"),
     "reward_model": st.just("owner/model"),
+    "rounds": st.just(1),  # a run's own settings have them written out
+    "begin_from": st.just("owner/model"),
+    "replay": st.just(0.0),
+    "labels": st.just("completions"),
     "test_share": st.floats(0.05, 0.9),
     "size": st.integers(3, 5),
     "min_steps": st.just(1),

@@ -316,3 +316,20 @@ def test_data_without_a_reward_have_none(tmp_path: Path):
     assert not made.has_reward
     (verdict,) = made.grade([rollout(some(made, 1)[0])])
     assert math.isnan(verdict.reward)
+
+
+def test_rewards_of_steps_are_weighed_and_count_as_their_mean(tmp_path: Path):
+    reward = """
+def steps_reward(completions, **columns):
+    return [[(3, 1.0), (6, 0.0)], 0.5]
+
+def other_reward(completions, **columns):
+    return [[(6, 4.0)], None]
+"""
+    made = task(tmp_path, 20, reward, reward_weights=(2.0, 0.25))
+    first, second = made.grade([rollout(prompt) for prompt in some(made, 2)])
+    assert first.steps == ((3, 2.0), (6, 1.0))  # 2 · 0 + ¼ · 4 at the sixth character
+    assert first.parts == {"steps_reward": 0.5, "other_reward": 4.0}
+    assert (first.reward, second.reward, second.steps) == (2.0, 1.0, ())
+    assert made.judges_steps
+    assert not Functions(data="x").judges_steps

@@ -192,6 +192,18 @@ def test_long_prompt_is_quoted_in_part():
     assert len(str(error.value)) < 400
 
 
+def test_steps_have_rewards_of_their_own():
+    numpy = pytest.importorskip("numpy")
+    assert call(lambda completions: [[(8, 1), (3, numpy.float32(0.5))], []])["<lambda>"] == [((3, 0.5), (8, 1.0)), ()]
+    assert call(lambda completions: [numpy.array([[3, 1]]).tolist(), 1])["<lambda>"] == [((3, 1.0),), 1.0]
+
+
+@pytest.mark.parametrize("pairs", [[(0, 1.0)], [(1.5, 1.0)], [(1, math.nan)], ["12"], [(1, 2, 3)], [(1, "a")], [1, 2]])
+def test_steps_that_are_no_pairs_of_characters_and_reward_are_refused(pairs: list):
+    with pytest.raises(RewardError, match=r"or lists of \(characters, reward\) pairs.*among its values is \["):
+        call(lambda completions: [1.0, pairs])
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [

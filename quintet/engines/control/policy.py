@@ -88,7 +88,7 @@ def load(name: str, task: Any, seed: int = 0) -> ControlPolicy:
     return ControlPolicy(model)
 
 
-def scalar_model(policy: MLP) -> MLP:
+def scalar_model(policy: MLP, of_steps: bool = False) -> MLP:
     """A network with a copy of the policy's trunk and a head that says 0 to everything, for now. It draws no random numbers
     that a resumed run would miss."""
     made = copy.deepcopy(policy)

@@ -48,6 +48,14 @@ def scores(model: PreTrainedModel, batch: Batch) -> Tensor:
     return heads.head(model)(_read(model, packed, packed.last)).float()
 
 
+def step_scores(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """A process reward model's [B, T]: of the row up to token t, itself included, behind each row's prompt."""
+    if misfit(model):
+        return heads.step_scores(model, batch.tokens)
+    packed = pack(batch, whole=True)
+    return packed.unpack(heads.head(model)(_read(model, packed, packed.itself))[:, 0].float(), batch)
+
+
 def _read(model: PreTrainedModel, packed: Packed, places: Tensor) -> Tensor:
     """Hidden states [K, H] behind the tokens at some places of the row. By `index_select`: the gradient of plain indexing adds
     up siblings in whatever order the threads come, and a resumed run would not repeat the bits."""

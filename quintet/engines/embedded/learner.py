@@ -18,7 +18,7 @@ from quintet.engines.embedded.networks import Trained
 from quintet.equations.divergences import kl_k3
 from quintet.equations.reduce import Means, weighted_sum
 from quintet.models.frozen import Frozen
-from quintet.models.heads import scalar_model, value_head
+from quintet.models.heads import judges_steps, scalar_model, value_head
 from quintet.models.load import Policy
 from quintet.models.recompute import recomputed
 from quintet.protocols import Loss, State, Stats
@@ -67,8 +67,9 @@ class EmbeddedLearner:
         held: dict[Network, PreTrainedModel | None] = {"policy": self.model, "critic": self.critic, "score": self.score}
         return [model for name in self.networks if (model := held[name]) is not None]
 
-    def prepare(self, needs: Needs) -> None:
-        """Make the networks that are needed and not there yet, each from the policy as it is now."""
+    def prepare(self, needs: Needs, score: PreTrainedModel | None = None) -> None:
+        """Make the networks that are needed and not there yet, each from the policy as it is now; or take the `score` that is
+        to be trained on."""
         self.needs = needs
         if (needs.reference or needs.frozen_sampler) and self.reference is None:
             self.reference = Frozen(self.model)
@@ -79,7 +80,7 @@ class EmbeddedLearner:
             self.head = self.value_head(self.model)
             self.networks["policy"] = Trained("policy", self.model, self.head)
         if needs.score and self.score is None:
-            self.score = self.scalar_model(self.model)
+            self.score = (score or self.scalar_model(self.model, needs.of_steps)).to(self.device)  # type: ignore[arg-type]
             self.networks = {"score": Trained("score", self.score)}
 
     # ---- columns -------------------------------------------------------------------------------------------------------
@@ -201,10 +202,11 @@ class EmbeddedLearner:
         return replace(new, score=self.scores(batch)) if "score" in wanted else new
 
     def scores(self, batch: Batch) -> Tensor:
-        """The reward model's, [B, 1]."""
+        """The reward model's, [B, 1]; a process reward model's, [B, T]."""
         assert self.score is not None
+        said = forward.step_scores if judges_steps(self.score) else forward.scores
         with self.within(self.score):
-            return forward.scores(self.score, batch)
+            return said(self.score, batch)
 
     def _policy(self, model: PreTrainedModel, batch: Batch, head: torch.nn.Linear | None = None) -> Outputs:
         with self.within(model):

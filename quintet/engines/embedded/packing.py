@@ -21,6 +21,8 @@ class Packed:
     tokens: Tensor
     before: Tensor
     """[K]: the place in the row of the token before each of them."""
+    itself: Tensor
+    """[K]: the place of each of them; where it was not packed (`whole`), of the last that was."""
     column: Tensor
     """[K]: each one's own place in the flattened batch, row · T + column."""
     last: Tensor
@@ -61,10 +63,12 @@ def pack(batch: Batch, whole: bool = False) -> Packed:
     row, column = _spread(rows, starts, stops)
 
     told_row, told = _spread(np.arange(len(first)), first, length)
-    previous = told - 1
-    inside = previous >= begin[told_row]
-    piece = np.where(inside, home[told_row], prompt[told_row])
-    before = at[piece] + previous - np.where(inside, begin[told_row], 0)
+
+    def place_of(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        inside = column >= begin[row]
+        return at[np.where(inside, home[row], prompt[row])] + column - np.where(inside, begin[row], 0)
+
+    before, itself = place_of(told_row, told - 1), place_of(told_row, np.minimum(told, end[told_row] - 1))
     last_inside = end > begin
     last = np.where(last_inside, at[home] + end - 1 - begin, at[prompt] + end - 1)
 
@@ -72,7 +76,7 @@ def pack(batch: Batch, whole: bool = False) -> Packed:
         return torch.from_numpy(x).to(batch.tokens.device)
 
     tokens = batch.tokens[there(row), there(column)][None]
-    return Packed(tree, tokens, there(before), there(told_row * batch.tokens.shape[1] + told), there(last))
+    return Packed(tree, tokens, there(before), there(itself), there(told_row * batch.tokens.shape[1] + told), there(last))
 
 
 def first_action(batch: Batch) -> Tensor:
