@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import quintet
+from quintet.config.registry import sandbox_layers
 from quintet.environment import usable_cores
 
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "numpy", "rich", "tomli-w")
@@ -45,6 +46,7 @@ def examine(folder: Path) -> dict[str, Any]:
         "runs_writable": writable(folder / "runs"),
         "missing": [name for name, there in packages.items() if there is None],
         "broken": broken,
+        "sandbox": sandbox_layers(),
     }
     return {**found, "advice": advice(devices, speeds, memory, threads)}
 
@@ -115,6 +117,7 @@ def told(found: Mapping[str, Any]) -> str:
         f"Cores        {found['cores']} usable{quota}",
         f"Memory       {_gib(memory['total'])}, {_gib(memory['available'])} free{limit}",
         *(f"Device       {_device(name, facts, found['gflops'].get(name))}" for name, facts in found["devices"].items()),
+        f"Sandbox      {found['sandbox']}",
         f"Disk         {_gib(found['disk_free_bytes'])} free; runs/ can{'' if found['runs_writable'] else 'not'} be written",
         "Optional     this version uses no optional package",
         "",

@@ -67,10 +67,17 @@ class Sampler(Protocol):
     """Draws answers from the policy."""
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        group_size: int,
+        sampling: Sampling,
+        seed: int,
+        first: int = 0,
+        ended: Callable[[Rollout], None] | None = None,
     ) -> list[Rollout]:
         """`group_size` answers to each prompt, siblings side by side. An answer depends on the weights and on
-        (seed, first + its prompt's place, its place in the group), never on what else is in the batch."""
+        (seed, first + its prompt's place, its place in the group), never on what else is in the batch. `ended` is given
+        each as soon as it is written, in any order: a slow grader can begin."""
         ...
 
     def load(self, weights: Mapping[str, Tensor], version: int) -> None:

@@ -159,3 +159,10 @@ def adopt(name: str) -> str | None:
         return f"{file}: {error}."
     ALGORITHMS[name] = AlgorithmEntry(f"{path.stem}:{record}", summary)
     return None
+
+
+def sandbox_layers() -> str:
+    """What holds the code of models on this machine, for `quintet doctor`."""
+    from quintet.tasks.sandbox import layers
+
+    return layers()

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quintet.protocols import TaskError
+from quintet.tasks.sandbox_group import missing
 from quintet.tasks.sandbox_launch import Limits, arguments, missing_tools
 from quintet.tasks.sandbox_watch import watch
 
-__all__ = ["Limits", "Result", "SandboxUnavailable", "run", "self_test"]
+__all__ = ["Limits", "Result", "SandboxUnavailable", "layers", "run", "self_test"]
 
 
 class SandboxUnavailable(TaskError):
@@ -72,8 +73,9 @@ def run(
 
     files: what to find in /work, by relative path. read_only: files and folders of the host's to see, at their own place.
     environment: all variables there are beside PATH, HOME and LANG. seconds: deadline, wall clock. memory_mb: address space of
-    each process, MiB. disk_mb, inodes: /work and /tmp together. processes: 1 allows threads only; otherwise processes and
-    threads together are at most max(processes, threads). output_bytes: kept of stdout and of stderr each.
+    each process, MiB; in a control group (`sandbox_group`) also the memory of all together. disk_mb, inodes: /work and /tmp
+    together. processes: 1 allows threads only; otherwise processes and threads together are at most max(processes, threads).
+    output_bytes: kept of stdout and of stderr each.
 
     Raises SandboxUnavailable where this machine can't isolate it, ValueError for a path that doesn't exist or leaves /work."""
     prove()
@@ -91,6 +93,16 @@ def self_test() -> None:
 
     if found := broken(_run):
         raise SandboxUnavailable(f"Code can't be run safely here: {found}")
+
+
+def layers() -> str:
+    """Whether code that nobody trusts can be run on this machine, and what holds it; a clause for people."""
+    try:
+        prove()
+    except SandboxUnavailable as error:
+        return str(error)
+    without = missing()
+    return f"works: namespaces, system calls and limits; {f'no control group, as {without}' if without else 'a control group'}"
 
 
 _proven: set[int] = set()

@@ -3,8 +3,8 @@
 It is a chain of programs, each of which takes something away before it becomes the next:
 
 1. `unshare` gives it mounts of its own (a user without root gets them from a user namespace).
-2. A shell script mounts a tmpfs with a size and a number of inodes, which bubblewrap can't, and binds folders to it that only
-   root may reach (a toolchain in root's home).
+2. A shell script enters a control group, where there is one (`sandbox_group`), mounts a tmpfs with a size and a number of
+   inodes, which bubblewrap can't, and binds folders to it that only root may reach (a toolchain in root's home).
 3. `setpriv`, as root only, becomes a user that owns nothing. RLIMIT_NPROC means nothing to root, in a user namespace neither.
 4. `env -i bwrap` starts with an empty environment: /proc/1/environ is bubblewrap's, and `--clearenv` would leave it readable.
    It makes user, process, network, mount, ipc, host name and cgroup namespaces, an empty root, and loads the seccomp filter.
@@ -23,6 +23,7 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 
 from quintet.tasks.sandbox_filter import missing_library, seccomp_filter
+from quintet.tasks.sandbox_group import group
 
 NOBODY = 64000
 """The user that sandboxed code is, inside and, where root starts it, outside."""
@@ -32,7 +33,8 @@ OF_THE_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
 PLACE = "/mnt"
 """Where the tmpfs is mounted, in the sandbox's own view of the host; nobody else sees it there."""
 PREPARE = """set -e
-PATH=$1 size=$2 inodes=$3; shift 3
+PATH=$1 size=$2 inodes=$3 group=$4; shift 4
+if [ -n "$group" ]; then echo $$ > "$group/cgroup.procs"; fi
 mount -t tmpfs -o "size=$size,nr_inodes=$inodes,mode=0755" tmpfs /mnt
 mkdir -m 1777 /mnt/work /mnt/tmp
 while [ "$1" != -- ]; do
@@ -95,7 +97,8 @@ def arguments(
         root = os.getuid() == 0
         line = [
             _tool("unshare"), "--mount", *([] if root else ["--user", "--map-root-user"]), "--",
-            "/bin/sh", "-c", PREPARE, "sandbox", SEARCHED, f"{limits.disk_mb}m", str(limits.inodes), *hidden, "--",
+            "/bin/sh", "-c", PREPARE, "sandbox", SEARCHED, f"{limits.disk_mb}m", str(limits.inodes),
+            stack.enter_context(group(limits)), *hidden, "--",
             *([_tool("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"] if root else []),
             "/usr/bin/env", "-i", _tool("bwrap"),
             "--unshare-all", "--die-with-parent", "--new-session", "--clearenv",

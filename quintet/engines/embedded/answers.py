@@ -14,11 +14,17 @@ from quintet.models.randomness import uniforms
 
 class Answers:
     """`key` [N] uint64 says what is drawn for each; `ends` are the tokens that end one, `stopped` says of an answer's tokens
-    whether a stop string has just been written."""
+    whether a stop string has just been written. `ended` is told the number of each answer as it ends."""
 
     def __init__(
-        self, key: np.ndarray, ends: Sequence[int], sampling: Sampling, stopped: Callable[[list[int]], bool] | None
+        self,
+        key: np.ndarray,
+        ends: Sequence[int],
+        sampling: Sampling,
+        stopped: Callable[[list[int]], bool] | None,
+        ended: Callable[[int], None] | None = None,
     ) -> None:
+        self.ended = ended
         self.key, self.ends, self.stopped = key, np.array(ends, dtype=np.int64), stopped
         self.longest = sampling.max_new_tokens
         self.length = np.zeros(len(key), dtype=np.int64)
@@ -46,7 +52,11 @@ class Answers:
                 if self.stopped(self.tokens(which[n])):
                     self._reason[which[n]] = "stop"
                     ended[n] = True
-        return ~ended & (self.length[which] < self.longest)
+        going = ~ended & (self.length[which] < self.longest)
+        if self.ended is not None:
+            for i in which[~going].tolist():
+                self.ended(i)
+        return going
 
     def tokens(self, i: int) -> list[int]:
         return self._tokens[i, : self.length[i]].tolist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -31,20 +31,33 @@ class EmbeddedSampler:
 
     @torch.no_grad()
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+        self,
+        prompts: Sequence[Prompt],
+        group_size: int,
+        sampling: Sampling,
+        seed: int,
+        first: int = 0,
+        ended: Callable[[Rollout], None] | None = None,
     ) -> list[Rollout]:
-        """`group_size` answers to each prompt, siblings side by side."""
+        """`group_size` answers to each prompt, siblings side by side; `ended` is given each as soon as it is written."""
         model, tokenizer = self.policy.model.eval(), self.policy.tokenizer
         encoded = [encode_prompt(tokenizer, p) for p in prompts]
         number, sibling = np.divmod(np.arange(len(prompts) * group_size), group_size)
         key = keys(seed, first + number, sibling)
-        answers = Answers(key, self.policy.ends, sampling, stops_in(tokenizer, sampling.stop))
+        done: dict[int, Rollout] = {}
+
+        def end(i: int) -> None:
+            done[i] = self._rollout(prompts[number[i]], encoded[number[i]], answers, i)
+            if ended is not None:
+                ended(done[i])
+
+        answers = Answers(key, self.policy.ends, sampling, stops_in(tokenizer, sampling.stop), end)
         with precision(self.device, self.dtype):
             if misfit(model):
                 plain_decoder.write(model, encoded, group_size, sampling, answers, self.rows)
             else:
                 Decoder(model, encoded, group_size, sampling, answers, self.rows).run()
-        return [self._rollout(prompts[n], encoded[n], answers, i) for i, n in enumerate(number)]
+        return [done[i] for i in range(len(number))]
 
     def _rollout(self, prompt: Prompt, encoded: list[int], answers: Answers, i: int) -> Rollout:
         tokens, reason = answers.tokens(i), answers.reason(i)
