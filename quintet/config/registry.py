@@ -7,6 +7,7 @@ import ast
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,6 +164,4 @@ def adopt(name: str) -> str | None:
 
 def sandbox_layers() -> str:
     """What holds the code of models on this machine, for `quintet doctor`."""
-    from quintet.tasks.sandbox import layers
-
-    return layers()
+    return import_module("quintet.tasks.sandbox").layers()

@@ -19,8 +19,10 @@ from annotated_types import Ge, Le
 from quintet.data import Prompt, Rollout, Verdict
 from quintet.knobs import Fraction, Positive
 from quintet.protocols import TaskError
+from quintet.tasks.cargo_answer import extract
 from quintet.tasks.cargo_compat import WEIGHTS
 from quintet.tasks.cargo_grade import COMPAT, STRICT, Grade, compat, strict
+from quintet.tasks.cargo_project import Project, grade_in, prepared
 from quintet.tasks.cargo_toolchain import toolchain
 from quintet.tasks.rust_exercises import Exercise, exercise, families
 from quintet.tasks.rust_mistakes import careless
@@ -36,6 +38,8 @@ Explain your reasoning in comments above it. Below it write a module `#[cfg(test
 one-line `assert!` or `assert_eq!`. Give everything in exactly one ```rust block, without a main function."""
 ATTEMPTS = 400
 """Exercises drawn at most, until one is of the split that is asked for."""
+PREPARE_TIMES = 4
+"""How much longer than an answer a project may take to show that it is prepared."""
 TEXTS = 2000
 """Exercises whose texts a tokenizer is made from."""
 MOST_REMEMBERED = 20_000
@@ -54,6 +58,11 @@ class Cargo:
 
     data: str = ""
     """File of problems, one JSON object a line; empty: the generator's."""
+    project: str = ""
+    """Folder of a prepared cargo project, with dependencies and tests; answers replace one of its files, in the sandbox and
+    offline, and its tests decide. Goes with `data`, whose rows are the instructions. Empty: answers are single files."""
+    project_file: str = "src/lib.rs"
+    """The file of the project that answers replace, by its path within it."""
     reward: Literal["strict", "compat"] = "strict"
     """strict: format, builds, clippy, hidden, own; can't be had for less than a right answer. compat: the published rewards
     build, clippy, own_tests, code_lines, test_block, asserts, at most 6.5, to compare with."""
@@ -79,6 +88,10 @@ class Cargo:
     """Which exercises are drawn, or how the file is shuffled. The split doesn't depend on it."""
 
     def __post_init__(self) -> None:
+        if self.project and (not self.data or self.reward == "compat"):
+            raise ValueError(
+                "A project's tests judge answers to your instructions: project goes with data, and not with reward=compat."
+            )
         if self.easiest > self.hardest:
             raise ValueError(f"Exercises have levels 1 to 3; easiest={self.easiest}, hardest={self.hardest}. Swap them.")
         names = COMPAT if self.reward == "compat" else STRICT
@@ -157,6 +170,8 @@ class Cargo:
                 self._rows("train")
             toolchain()
             prove()
+            if self.project:
+                self._in_project()
         except ValueError as error:
             return [str(error)]
         return []
@@ -249,9 +264,15 @@ class Cargo:
     def _grade(self, rollout: Rollout) -> Grade:
         truth = rollout.prompt.truth
         text = rollout.text.encode(errors="replace").decode()  # half a surrogate pair is no text
+        if self.project:
+            parts, reason = grade_in(self._in_project(), text, self.seconds)
+            return Grade(parts, reason, bool(extract(text)[0]))
         if self.reward == "compat":
             return compat(text, self.seconds)
         return strict(text, truth.get("tests") or "", truth.get("signature") or "", self.seconds)
+
+    def _in_project(self) -> Project:
+        return prepared(self.project, self.project_file, PREPARE_TIMES * self.seconds)
 
     def _verdict(self, grade: Grade) -> Verdict:
         default = WEIGHTS if self.reward == "compat" else STRICT_WEIGHTS

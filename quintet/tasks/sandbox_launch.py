@@ -85,6 +85,7 @@ def arguments(
     stdin: bytes,
     environment: Mapping[str, str],
     limits: Limits,
+    replaced: Mapping[Path, str | bytes],
 ) -> Iterator[Start]:
     """The command line; its files are open within the context. Raises ValueError for paths that can't be."""
     with ExitStack() as stack:
@@ -92,6 +93,7 @@ def arguments(
         stack.callback(os.close, told)
         stack.callback(os.close, status)
         contents = {_inside(name): _memory_file(stack, content) for name, content in files.items()}
+        instead = {_existing(path): _memory_file(stack, content) for path, content in replaced.items()}
         filtered = _memory_file(stack, seccomp_filter(limits.processes > 1))
         hidden, binds = _binds([Path(p) for p in OF_THE_SYSTEM if Path(p).exists()] + [_existing(p) for p in read_only])
         root = os.getuid() == 0
@@ -103,16 +105,17 @@ def arguments(
             "/usr/bin/env", "-i", _tool("bwrap"),
             "--unshare-all", "--die-with-parent", "--new-session", "--clearenv",
             "--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox",
+            "--bind", f"{PLACE}/work", "/work", "--bind", f"{PLACE}/tmp", "/tmp",  # first: what is seen may lie below
             *binds,
+            *(a for path, file in instead.items() for a in ("--ro-bind-data", str(file), str(path))),
             "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev",
-            "--bind", f"{PLACE}/work", "/work", "--bind", f"{PLACE}/tmp", "/tmp",
             *_of_files(contents),
             "--remount-ro", "/", "--chdir", "/work",
             *_variables(environment),
             "--seccomp", str(filtered), "--json-status-fd", str(status), "--",
             *_limited(limits), *command,
         ]  # fmt: skip
-        yield Start(line, [status, filtered, *contents.values()], _memory_file(stack, stdin), status, told)
+        yield Start(line, [status, filtered, *contents.values(), *instead.values()], _memory_file(stack, stdin), status, told)
 
 
 def _binds(paths: Sequence[Path]) -> tuple[list[str], list[str]]:
