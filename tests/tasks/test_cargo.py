@@ -416,12 +416,12 @@ def test_settings_that_make_no_sense_are_refused():
 
 
 def test_held_out_variations_are_of_families_that_training_shows_and_training_leaves_out_both():
-    by_variation, by_family = Cargo(held_out="variations"), Cargo()
-    train = list(islice(by_variation.prompts("train"), 1500))
-    assert [p.text for p in train] == [p.text for p in islice(by_family.prompts("train"), 1500)]
+    by_variation, by_family = Cargo(held_out="variations", hardest=1), Cargo(hardest=1)
+    train = list(islice(by_variation.prompts("train"), 400))
+    assert [p.text for p in train] == [p.text for p in islice(by_family.prompts("train"), 400)]
     seen = {p.truth["signature"] for p in train}
-    test = list(islice(by_variation.prompts("test"), 200))
-    assert len({p.truth["signature"] for p in test}) > 60
+    test = list(islice(by_variation.prompts("test"), 80))
+    assert len({p.truth["signature"] for p in test}) > 40
     assert not seen & {p.truth["signature"] for p in test}
     assert {p.truth["family"] for p in test} <= {p.truth["family"] for p in train}
 
