@@ -1,4 +1,4 @@
-"""The figures of docs/recipes/cargo.md: recipes/cargo.toml's supervised stage once, its GRPO stage from there over seeds, and
+"""The figures of docs/recipes/cargo.md: recipes/cargo.toml's supervised stage once, the other stages from there over seeds, and
 what builds, is clean and passes hidden tests before and after, on variations and on families that training never showed.
 
     python -m benchmarks.cargo_recipe [--seeds 0,1,2] [--problems 150] [--start MODEL]
@@ -82,7 +82,7 @@ def of_share(share: float, n: int, part: str) -> dict[str, float]:
 
 
 def of_training(folder: Path) -> dict[str, float]:
-    rows = [row for row in read_jsonl(folder / "metrics.jsonl") if row["stage"] == "grpo"]
+    rows = list(read_jsonl(folder / "metrics.jsonl"))
     return {
         "steps": len(rows),
         "seconds": sum(row["step_time"] for row in rows),
