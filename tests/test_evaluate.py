@@ -133,7 +133,7 @@ class Reciting:
     """A sampler that answers as `Told` foresees."""
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0, ended: Any = None
     ) -> list[Rollout]:
         return [Rollout(p, [], [], [], SAID[p.id][i], "eos", 0) for p in prompts for i in range(group_size)]
 

@@ -22,7 +22,7 @@ class Scripted:
         self.loaded: list[tuple[Any, int]] = []
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0, ended: Any = None
     ) -> list[Rollout]:
         return [
             Rollout(p, [9, first + i, k], [False, True, True], [0.0, -1.0, -2.0], f"{p.id}/{k}", "eos", len(self.loaded))
@@ -425,8 +425,10 @@ def test_task_with_a_slow_grader_is_given_each_answer_as_it_is_written():
             self.begun.append(rollout)
 
     class Telling(Scripted):
-        def generate(self, *arguments: Any, ended: Any = None) -> list[Rollout]:
-            rollouts = super().generate(*arguments)
+        def generate(
+            self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0, ended: Any = None
+        ) -> list[Rollout]:
+            rollouts = super().generate(prompts, group_size, sampling, seed, first)
             for rollout in rollouts:
                 ended(rollout)
             return rollouts
