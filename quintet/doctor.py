@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import quintet
-from quintet.config.registry import RUST, SANDBOX
+from quintet.config.registry import RUST, SANDBOX, sandbox_layers
 from quintet.config.resolve import load_record
 from quintet.environment import usable_cores
 
@@ -113,8 +113,8 @@ def sandbox() -> dict[str, Any]:
     try:
         load_record(SANDBOX)()
     except ValueError as error:
-        return {"works": False, "why": str(error)}
-    return {"works": True, "why": None}
+        return {"works": False, "why": str(error), "layers": None}
+    return {"works": True, "why": None, "layers": sandbox_layers()}
 
 
 def rust() -> dict[str, Any]:
@@ -174,7 +174,7 @@ def told(found: Mapping[str, Any]) -> str:
         f"Memory       {_gib(memory['total'])}, {_gib(memory['available'])} free{limit}",
         *(f"Device       {_device(name, facts, found['gflops'].get(name))}" for name, facts in found["devices"].items()),
         f"Disk         {_gib(found['disk_free_bytes'])} free; runs/ can{'' if found['runs_writable'] else 'not'} be written",
-        f"Sandbox      {'proven: code from a model can be run' if found['sandbox']['works'] else 'none'}",
+        f"Sandbox      {found['sandbox']['layers'] if found['sandbox']['works'] else 'none'}",
         f"Rust         {found['rust']['version'] + ', with clippy' if found['rust']['version'] else 'none'}",
         f"Extras       {', '.join(extras) or 'none'}",
         "",

@@ -17,7 +17,7 @@ from quintet.intervals import of_mean, wilson
 from quintet.pass_at_k import maj_at_k, mean_with_interval, pass_at_k, sizes
 from quintet.protocols import Preferences, Sampler, Task
 from quintet.settings import Machine
-from quintet.sources import collate, grade, pairs_batch
+from quintet.sources import collate, grade, pairs_batch, sample
 
 EXAMPLES_PER_LEVEL = 6
 SEED = 20240205  # the same for every evaluation, so that two models answer the same problems with the same random numbers
@@ -32,7 +32,7 @@ def evaluate(task: Task, sampler: Sampler, sampling: Sampling, problems: int, k:
     answers as `pass_at_k.sizes` says. Pass@j is estimated from all k answers; Maj@j counts the votes of the first j.
     `outcomes`: each problem's own score, by level, in the split's order: two models are compared problem by problem."""
     prompts = list(islice(task.prompts("test"), problems))
-    answers = grade(task, sampler.generate(prompts, k, sampling, SEED))
+    answers = grade(task, sample(task, sampler, prompts, k, sampling, SEED))
     groups = [answers[start : start + k] for start in range(0, len(answers), k)]
     levels = sorted({p.level for p in prompts} - {""}, key=[p.level for p in prompts].index)
     by_level = {level: [g for g in groups if g[0].prompt.level == level] for level in levels}
@@ -41,6 +41,7 @@ def evaluate(task: Task, sampler: Sampler, sampling: Sampling, problems: int, k:
         "split": "test",
         **({"k": k} if k > 1 else {}),
         **_scores(task, groups, k),
+        "parts": _parts(answers),
         "levels": {level: _scores(task, some, k) for level, some in by_level.items()},
         "outcomes": {level: [_outcome(g) for g in some] for level, some in (by_level or {"": groups}).items()},
         "sampling": asdict(sampling),
@@ -145,6 +146,12 @@ def _outcome(group: Sequence[Rollout]) -> float | None:
         return None
     mean = fmean(known)
     return int(mean) if mean.is_integer() else mean
+
+
+def _parts(answers: Sequence[Rollout]) -> dict[str, float]:
+    """The mean of each named component of the reward, over the answers that have it."""
+    found = [a.verdict.parts for a in answers if a.verdict]
+    return {name: fmean(p[name] for p in found if name in p) for name in dict.fromkeys(n for p in found for n in p)}
 
 
 def _example(task: Any, answer: Rollout) -> dict[str, Any]:

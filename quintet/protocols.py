@@ -77,11 +77,18 @@ class Sampler(Protocol):
     """Draws answers from the policy."""
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
+        self,
+        prompts: Sequence[Prompt],
+        group_size: int,
+        sampling: Sampling,
+        seed: int,
+        first: int | Sequence[int] = 0,
+        ended: Callable[[Rollout], None] | None = None,
     ) -> list[Rollout]:
         """`group_size` answers to each prompt, siblings side by side. `first`: the first prompt's number, where they are
         counted on from there, or each prompt's. An answer depends on the weights and on (seed, its prompt's number, its
-        place in the group), never on what else is in the batch."""
+        place in the group), never on what else is in the batch. `ended` is given each as soon as it is written, in any
+        order: a slow grader can begin."""
         ...
 
     def load(self, weights: Mapping[str, Tensor], version: int) -> None:

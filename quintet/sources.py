@@ -71,7 +71,7 @@ class Online:
         prompts = list(islice(self.task.prompts("train", first), self.prompts_per_step - self.replayed))
         if not prompts:
             raise TaskError(f"The task {self.task.name} has no prompts to train on. Give it data, or choose another task.")
-        rollouts = self.sampler.generate(prompts, self.group_size, self.sampling, self.seed, first)
+        rollouts = sample(self.task, self.sampler, prompts, self.group_size, self.sampling, self.seed, first)
         sampled = time.perf_counter()
         graded = grade(self.task, rollouts)
         work.add("seconds/sample", sampled - began)
@@ -237,6 +237,14 @@ def _shown(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, answer: str | Seq
         verdict=Verdict(reward=reward),
         turns=turns,
     )
+
+
+def sample(
+    task: Task, sampler: Sampler, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0
+) -> list[Rollout]:
+    """Answers from the sampler. A task with a slow grader has `begin(rollout)`, and is given each as soon as it is written."""
+    begin = getattr(task, "begin", None)
+    return sampler.generate(prompts, group_size, sampling, seed, first, **({"ended": begin} if begin else {}))
 
 
 def grade(task: Task, rollouts: Sequence[Rollout]) -> list[Rollout]:

@@ -3,7 +3,7 @@ policy did not choose, so everything behind the sampler takes a conversation for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,13 @@ class Turns:
         self.sampler.load(weights, version)
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
+        self,
+        prompts: Sequence[Prompt],
+        group_size: int,
+        sampling: Sampling,
+        seed: int,
+        first: int | Sequence[int] = 0,
+        ended: Callable[[Rollout], None] | None = None,
     ) -> list[Rollout]:
         """`group_size` conversations on each prompt, siblings side by side."""
         opened = self.sampler.generate(prompts, group_size, sampling, seed, first)
@@ -61,6 +67,8 @@ class Turns:
             for i, answer, most in zip(going, said, room, strict=True):
                 talks[i] = _joined(talks[i], self._cut(answer, most))
             going = self._replied(talks, going, sampling)
+        for talk in talks if ended else ():
+            ended(talk)  # type: ignore[misc]
         return talks
 
     def _replied(self, talks: list[Rollout], going: Iterable[int], sampling: Sampling) -> list[int]:

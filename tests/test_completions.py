@@ -16,7 +16,9 @@ class Told:
     def __init__(self, *said: str) -> None:
         self.said, self.asked = said, []
 
-    def generate(self, prompts: Any, group_size: int, sampling: Any, seed: int, first: int = 0) -> list[Rollout]:
+    def generate(
+        self, prompts: Any, group_size: int, sampling: Any, seed: int, first: Any = 0, ended: Any = None
+    ) -> list[Rollout]:
         self.asked += [prompt.begun for prompt in prompts]
         return [Rollout(p, [], [], [], self.said[i], "eos", 0) for p in prompts for i in range(group_size)]
 

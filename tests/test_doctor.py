@@ -168,7 +168,7 @@ def test_machine_without_a_sandbox_or_rust_is_told_why_and_what_to_do(monkeypatc
         return fails
 
     monkeypatch.setattr(doctor, "load_record", load_record)
-    assert doctor.sandbox() == {"works": False, "why": f"There is no {doctor.SANDBOX}. Install it."}
+    assert doctor.sandbox() == {"works": False, "why": f"There is no {doctor.SANDBOX}. Install it.", "layers": None}
     assert doctor.rust()["version"] is None
     text = doctor.told(found | {"sandbox": doctor.sandbox(), "rust": doctor.rust()})
     assert "Sandbox      none" in text

@@ -55,6 +55,16 @@ def test_mean_reward_is_the_score_where_nothing_is_right_or_wrong():
     assert found["low"] < found["score"] < found["high"]
 
 
+def test_parts_of_the_reward_are_averaged_over_the_answers_that_have_them():
+    class Parted(Rewarded):
+        def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
+            return [
+                Verdict(0.0, {"builds": float(i % 2), **({"hidden": 1.0} if i == 0 else {})}) for i, _ in enumerate(rollouts)
+            ]
+
+    assert evaluate(Parted(), sampler(policy()), GREEDY, 6)["parts"] == {"builds": 0.5, "hidden": 1.0}
+
+
 def test_examples_show_some_answers_of_every_level():
     found = evaluate(Letter(), sampler(chain("eba ")), GREEDY, 60)["examples"]
     assert [e["level"] for e in found] == ["0"] * 6 + ["1"] * 6 + ["2"] * 6
@@ -132,7 +142,13 @@ class Reciting:
     """A sampler that answers as `Told` foresees."""
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
+        self,
+        prompts: Sequence[Prompt],
+        group_size: int,
+        sampling: Sampling,
+        seed: int,
+        first: int | Sequence[int] = 0,
+        ended: Any = None,
     ) -> list[Rollout]:
         return [Rollout(p, [], [], [], SAID[p.id][i], "eos", 0) for p in prompts for i in range(group_size)]
 

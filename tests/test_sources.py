@@ -23,7 +23,13 @@ class Scripted:
         self.loaded: list[tuple[Any, int]] = []
 
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
+        self,
+        prompts: Sequence[Prompt],
+        group_size: int,
+        sampling: Sampling,
+        seed: int,
+        first: int | Sequence[int] = 0,
+        ended: Any = None,
     ) -> list[Rollout]:
         numbers = numbered(len(prompts), first).tolist()
         return [
@@ -447,3 +453,26 @@ def test_restored_pairs_go_on_and_say_when_they_end():
     assert names(next(pages)) == ["p4"]
     with pytest.raises(TaskError, match=r"The task shown has no pairs left\. Fewer steps, or more data\."):
         next(pages)
+
+
+def test_task_with_a_slow_grader_is_given_each_answer_as_it_is_written():
+    class Begun(Graded):
+        def __init__(self) -> None:
+            super().__init__(ones)
+            self.begun: list[Rollout] = []
+
+        def begin(self, rollout: Rollout) -> None:
+            self.begun.append(rollout)
+
+    class Telling(Scripted):
+        def generate(
+            self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0, ended: Any = None
+        ) -> list[Rollout]:
+            rollouts = super().generate(prompts, group_size, sampling, seed, first)
+            for rollout in rollouts:
+                ended(rollout)
+            return rollouts
+
+    task = Begun()
+    batch = next(iter(Online(task, Telling(), Sampling(), 2, 3, seed=5)))
+    assert [r.text for r in task.begun] == [r.text for r in batch.rollouts]

@@ -7,6 +7,7 @@ import ast
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -174,3 +175,8 @@ def adopt(name: str) -> str | None:
         return f"{file}: {error}."
     ALGORITHMS[name] = AlgorithmEntry(f"{path.stem}:{record}", summary)
     return None
+
+
+def sandbox_layers() -> str:
+    """What holds the code of models on this machine, for `quintet doctor`."""
+    return import_module("quintet.tasks.sandbox").layers()

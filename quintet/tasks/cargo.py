@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -19,10 +19,14 @@ from annotated_types import Ge, Le
 from quintet.data import Prompt, Rollout, Verdict
 from quintet.knobs import Fraction, Positive
 from quintet.protocols import TaskError
+from quintet.tasks.cargo_answer import extract
 from quintet.tasks.cargo_compat import WEIGHTS
 from quintet.tasks.cargo_grade import COMPAT, STRICT, Grade, compat, strict
+from quintet.tasks.cargo_project import Project, grade_in, prepared
 from quintet.tasks.cargo_toolchain import toolchain
 from quintet.tasks.rust_exercises import Exercise, exercise, families
+from quintet.tasks.rust_mistakes import careless
+from quintet.tasks.rust_pieces import pieces
 from quintet.tasks.sandbox import prove
 
 Level = Annotated[int, Ge(1), Le(3)]
@@ -32,6 +36,10 @@ CONTRACT = """\
 You are a pragmatic Rust programmer who works test-driven. Write one function that needs nothing but the standard library.
 Explain your reasoning in comments above it. Below it write a module `#[cfg(test)] mod tests` with `use super::*;` and several
 one-line `assert!` or `assert_eq!`. Give everything in exactly one ```rust block, without a main function."""
+ATTEMPTS = 400
+"""Exercises drawn at most, until one is of the split that is asked for."""
+PREPARE_TIMES = 4
+"""How much longer than an answer a project may take to show that it is prepared."""
 TEXTS = 2000
 """Exercises whose texts a tokenizer is made from."""
 MOST_REMEMBERED = 20_000
@@ -50,6 +58,11 @@ class Cargo:
 
     data: str = ""
     """File of problems, one JSON object a line; empty: the generator's."""
+    project: str = ""
+    """Folder of a prepared cargo project, with dependencies and tests; answers replace one of its files, in the sandbox and
+    offline, and its tests decide. Goes with `data`, whose rows are the instructions. Empty: answers are single files."""
+    project_file: str = "src/lib.rs"
+    """The file of the project that answers replace, by its path within it."""
     reward: Literal["strict", "compat"] = "strict"
     """strict: format, builds, clippy, hidden, own; can't be had for less than a right answer. compat: the published rewards
     build, clippy, own_tests, code_lines, test_block, asserts, at most 6.5, to compare with."""
@@ -64,11 +77,21 @@ class Cargo:
     seconds: Positive = 15.0
     """Longest time one answer may take to compile and run, in seconds; what is not done by then failed."""
     test_share: Fraction = 0.15
-    """Share of families of each level, or of the file's problems, that is kept for `test`, by hash."""
+    """Share of families of each level, of variations, or of the file's problems, that is kept for `test`, by hash."""
+    held_out: Literal["families", "variations"] = "families"
+    """What `test` holds of the generator's exercises. families: kinds of function that training never shows. variations:
+    numbers and names that it never shows, of kinds that it does. Training leaves out both, so one model can be
+    judged by both."""
+    demo_mistakes: Fraction = 0.0
+    """Share of generated demonstrations by a careless teacher, with a mistake that cargo, its linter or the tests notice."""
     task_seed: int = 0
     """Which exercises are drawn, or how the file is shuffled. The split doesn't depend on it."""
 
     def __post_init__(self) -> None:
+        if self.project and (not self.data or self.reward == "compat"):
+            raise ValueError(
+                "A project's tests judge answers to your instructions: project goes with data, and not with reward=compat."
+            )
         if self.easiest > self.hardest:
             raise ValueError(f"Exercises have levels 1 to 3; easiest={self.easiest}, hardest={self.hardest}. Swap them.")
         names = COMPAT if self.reward == "compat" else STRICT
@@ -91,30 +114,40 @@ class Cargo:
         return (self._of_exercise(split, "prompt", n)[0] for n in count(start))
 
     def demonstrations(self, split: str, start: int = 0) -> Iterator[tuple[Prompt, str]]:
-        """Generated exercises with their reference answers, endless; other draws from the same split than `prompts`."""
+        """Generated exercises with their reference answers, or careless ones, endless; other draws from the same split than
+        `prompts`."""
         if self.data:
             raise TaskError(
                 f"{self.data} has problems, but no answers to learn from. Leave data empty to learn from generated exercises."
             )
         self._families(split)
-        drawn = (self._of_exercise(split, "demonstration", n) for n in count(start))
-        return ((prompt, made.answer) for prompt, made in drawn)
+        return (self._demonstration(split, n) for n in count(start))
 
     def grade(self, rollouts: Sequence[Rollout]) -> list[Verdict]:
         """One verdict for each rollout; as many at a time as there are cores, the same answer to the same problem once.
 
         Raises TaskError where there is no sandbox or no Rust."""
-        toolchain()
-        prove()
-        keys = [self._key(rollout) for rollout in rollouts]
-        new = {key: rollout for key, rollout in zip(keys, rollouts, strict=True) if key not in self._known}
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # threads: they only wait for compilers
-            graded = dict(zip(new, pool.map(self._grade, new.values()), strict=True))
-        verdicts = [self._verdict(graded.get(key) or self._known[key]) for key in keys]
+        grades = [self._begun(rollout) for rollout in rollouts]
+        verdicts = [self._verdict(grade.result()) for grade in grades]
         if len(self._known) > MOST_REMEMBERED:
             self._known.clear()
-        self._known.update(graded)
         return verdicts
+
+    def begin(self, rollout: Rollout) -> None:
+        """Start to grade an answer while others are still being written; `grade` takes what has been begun."""
+        self._begun(rollout)
+
+    def _begun(self, rollout: Rollout) -> Future[Grade]:
+        toolchain()
+        prove()
+        key = self._key(rollout)
+        if key not in self._known:
+            self._known[key] = self._graders.submit(self._grade, rollout)
+        return self._known[key]
+
+    def pieces(self) -> list[str] | None:
+        """What generated exercises are made of, for a tokenizer; None for a file's."""
+        return None if self.data else pieces(self.texts())
 
     def texts(self) -> Iterator[str]:
         """Prompts and answers of training, for making a tokenizer."""
@@ -137,6 +170,8 @@ class Cargo:
                 self._rows("train")
             toolchain()
             prove()
+            if self.project:
+                self._in_project()
         except ValueError as error:
             return [str(error)]
         return []
@@ -146,7 +181,8 @@ class Cargo:
     def _families(self, split: str) -> tuple[Any, ...]:
         if split not in ("train", "test"):
             raise ValueError(f"Rust exercises have the splits train and test; split={split!r}.")
-        found = families(split, self.test_share, tuple(range(self.easiest, self.hardest + 1)))
+        side = "test" if split == "test" and self.held_out == "families" else "train"
+        found = families(side, self.test_share, tuple(range(self.easiest, self.hardest + 1)))
         if not found:
             raise ValueError(f"test_share={self.test_share} leaves no families for {split}. Choose one such as 0.15.")
         return found
@@ -154,11 +190,22 @@ class Cargo:
     def _of_exercise(self, split: str, stream: str, number: int) -> tuple[Prompt, Exercise]:
         some = self._families(split)
         rng = Random(f"{self.task_seed}/{split}/{stream}/{number}")
-        family = some[number % len(some)] if split == "test" else some[int(rng.random() * len(some))]
-        made = exercise(family, rng)
+        for attempt in range(ATTEMPTS):  # a test goes through the families, and past those that have no variation left for it
+            family = some[(number + attempt // 8) % len(some)] if split == "test" else some[int(rng.random() * len(some))]
+            made = exercise(family, rng)
+            unseen = _number(made.signature) < self.test_share * 2**64
+            if unseen if split == "test" and self.held_out == "variations" else split == "test" or not unseen:
+                break
+        else:
+            raise ValueError(f"test_share={self.test_share} leaves no variations for {split}. Choose one such as 0.15.")
         problem = {"instruction": made.instruction, "tests": made.hidden, "signature": made.signature, "family": made.family}
         prompt = self._prompt(f"cargo-{split}-{'' if stream == 'prompt' else stream + '-'}{number}", problem)
         return Prompt(prompt.id, prompt.text, prompt.messages, prompt.truth, f"level {made.level}"), made
+
+    def _demonstration(self, split: str, number: int) -> tuple[Prompt, str]:
+        prompt, made = self._of_exercise(split, "demonstration", number)
+        rng = Random(f"{self.task_seed}/{split}/careless/{number}")
+        return prompt, careless(made, rng) if rng.random() < self.demo_mistakes else made.answer
 
     def _of_row(self, split: str, row: Mapping[str, str], number: int) -> Prompt:
         return self._prompt(f"cargo-{split}-{number}", row)
@@ -201,8 +248,13 @@ class Cargo:
     # ---- grades --------------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _known(self) -> dict[bytes, Grade]:
+    def _known(self) -> dict[bytes, Future[Grade]]:
+        """What was graded or is being graded."""
         return {}
+
+    @cached_property
+    def _graders(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(os.cpu_count())  # threads: they only wait for compilers
 
     def _key(self, rollout: Rollout) -> bytes:
         truth = rollout.prompt.truth
@@ -212,9 +264,15 @@ class Cargo:
     def _grade(self, rollout: Rollout) -> Grade:
         truth = rollout.prompt.truth
         text = rollout.text.encode(errors="replace").decode()  # half a surrogate pair is no text
+        if self.project:
+            parts, reason = grade_in(self._in_project(), text, self.seconds)
+            return Grade(parts, reason, bool(extract(text)[0]))
         if self.reward == "compat":
             return compat(text, self.seconds)
         return strict(text, truth.get("tests") or "", truth.get("signature") or "", self.seconds)
+
+    def _in_project(self) -> Project:
+        return prepared(self.project, self.project_file, PREPARE_TIMES * self.seconds)
 
     def _verdict(self, grade: Grade) -> Verdict:
         default = WEIGHTS if self.reward == "compat" else STRICT_WEIGHTS

@@ -17,7 +17,7 @@ from quintet.tasks import rust_lists, rust_numbers, rust_texts
 from quintet.tasks.rust_family import KINDS, Family, between
 
 FAMILIES: tuple[Family, ...] = (*rust_numbers.FAMILIES, *rust_lists.FAMILIES, *rust_texts.FAMILIES)
-HIDDEN_CASES, SHOWN_CASES = 10, 4
+HIDDEN_CASES, SHOWN_CASES = 10, 3
 _OUTER = re.compile(r"(\w+)<(.*)>$")
 
 
@@ -40,7 +40,12 @@ class Exercise:
     @property
     def answer(self) -> str:
         """The reference as an answer in the contract's form."""
-        return f"```rust\n{self.function}\n\n{self.own_tests}\n```"
+        return in_contract(self.function, self.own_tests)
+
+
+def in_contract(function: str, tests: str) -> str:
+    """A function and a test module as an answer in the contract's form."""
+    return f"```rust\n{function}\n\n{tests}\n```"
 
 
 @cache
@@ -80,14 +85,17 @@ def exercise(family: Family, rng: Random) -> Exercise:
 
 
 def _cases(family: Family, k: int | None, rng: Random) -> list[tuple[list[Any], Any]]:
-    """Arguments with what the function gives: those shown first, which give different things where that can be had."""
+    """Arguments with what the function gives: those shown first, which are of the shorter half, as whoever writes tests by hand
+    would choose them, and give different things where that can be had."""
     drawn: list[tuple[list[Any], Any]] = []
     for _ in range(4 * (HIDDEN_CASES + SHOWN_CASES)):
         arguments = [KINDS[name].draw(rng) for name in family.takes.split()]
         if all(arguments != other for other, _ in drawn):
             drawn.append((arguments, family.oracle(*arguments, *([] if k is None else [k]))))
-    different = [case for i, case in enumerate(drawn) if all(case[1] != other[1] for other in drawn[:i])]
-    shown = (different + [case for case in drawn if case not in different])[:SHOWN_CASES]
+    half = sorted(len(str(case)) for case in drawn)[len(drawn) // 2]
+    short_first = sorted(drawn, key=lambda case: len(str(case)) > half)
+    different = [case for i, case in enumerate(short_first) if all(case[1] != other[1] for other in short_first[:i])]
+    shown = (different + [case for case in short_first if case not in different])[:SHOWN_CASES]
     rest = [case for case in drawn if case not in shown][:HIDDEN_CASES]
     return [*shown, *(rest or shown)]
 

@@ -17,12 +17,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from quintet.protocols import TaskError
+from quintet.tasks.sandbox_group import missing
 from quintet.tasks.sandbox_launch import Limits, arguments, missing_tools
 from quintet.tasks.sandbox_watch import watch
 
-__all__ = ["Limits", "Result", "SandboxUnavailable", "run", "self_test"]
+__all__ = ["Limits", "Result", "SandboxUnavailable", "layers", "run", "self_test"]
 
 
 class SandboxUnavailable(TaskError):
@@ -58,6 +60,7 @@ def run(
     *,
     files: Mapping[str, str | bytes] | None = None,
     read_only: Sequence[str | Path] = (),
+    replaced: Mapping[str | Path, str | bytes] | None = None,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
     seconds: float = 10.0,
@@ -71,14 +74,17 @@ def run(
     """Run a command (its program by absolute path) in a new sandbox and wait until all of it is gone.
 
     files: what to find in /work, by relative path. read_only: files and folders of the host's to see, at their own place.
+    replaced: files in these folders that have another content in there.
     environment: all variables there are beside PATH, HOME and LANG. seconds: deadline, wall clock. memory_mb: address space of
-    each process, MiB. disk_mb, inodes: /work and /tmp together. processes: 1 allows threads only; otherwise processes and
-    threads together are at most max(processes, threads). output_bytes: kept of stdout and of stderr each.
+    each process, MiB; in a control group (`sandbox_group`) also the memory of all together. disk_mb, inodes: /work and /tmp
+    together. processes: 1 allows threads only; otherwise processes and threads together are at most max(processes, threads).
+    output_bytes: kept of stdout and of stderr each.
 
     Raises SandboxUnavailable where this machine can't isolate it, ValueError for a path that doesn't exist or leaves /work."""
     prove()
     limits = Limits(seconds, memory_mb, disk_mb, inodes, processes, threads, output_bytes)
-    return _run(command, dict(files or {}), [Path(p) for p in read_only], stdin, dict(environment or {}), limits)
+    instead = {Path(path): content for path, content in (replaced or {}).items()}
+    return _run(command, dict(files or {}), [Path(p) for p in read_only], stdin, dict(environment or {}), limits, instead)
 
 
 def self_test() -> None:
@@ -91,6 +97,16 @@ def self_test() -> None:
 
     if found := broken(_run):
         raise SandboxUnavailable(f"Code can't be run safely here: {found}")
+
+
+def layers() -> str:
+    """Whether code that nobody trusts can be run on this machine, and what holds it; a clause for people."""
+    try:
+        prove()
+    except SandboxUnavailable as error:
+        return str(error)
+    without = missing()
+    return f"works: namespaces, system calls and limits; {f'no control group, as {without}' if without else 'a control group'}"
 
 
 _proven: set[int] = set()
@@ -110,9 +126,10 @@ def _run(
     stdin: bytes,
     environment: Mapping[str, str],
     limits: Limits,
+    replaced: Mapping[Path, str | bytes] = MappingProxyType({}),
 ) -> Result:
     began = time.monotonic()
-    with arguments(command, files, read_only, stdin, environment, limits) as start:
+    with arguments(command, files, read_only, stdin, environment, limits, replaced) as start:
         seen = watch(start, began + limits.seconds, limits.output_bytes)
     return Result(
         -9 if seen.timed_out else seen.returncode,

@@ -3,8 +3,8 @@
 It is a chain of programs, each of which takes something away before it becomes the next:
 
 1. `unshare` gives it mounts of its own (a user without root gets them from a user namespace).
-2. A shell script mounts a tmpfs with a size and a number of inodes, which bubblewrap can't, and binds folders to it that only
-   root may reach (a toolchain in root's home).
+2. A shell script enters a control group, where there is one (`sandbox_group`), mounts a tmpfs with a size and a number of
+   inodes, which bubblewrap can't, and binds folders to it that only root may reach (a toolchain in root's home).
 3. `setpriv`, as root only, becomes a user that owns nothing. RLIMIT_NPROC means nothing to root, in a user namespace neither.
 4. `env -i bwrap` starts with an empty environment: /proc/1/environ is bubblewrap's, and `--clearenv` would leave it readable.
    It makes user, process, network, mount, ipc, host name and cgroup namespaces, an empty root, and loads the seccomp filter.
@@ -23,6 +23,7 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 
 from quintet.tasks.sandbox_filter import missing_library, seccomp_filter
+from quintet.tasks.sandbox_group import group
 
 NOBODY = 64000
 """The user that sandboxed code is, inside and, where root starts it, outside."""
@@ -32,7 +33,8 @@ OF_THE_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
 PLACE = "/mnt"
 """Where the tmpfs is mounted, in the sandbox's own view of the host; nobody else sees it there."""
 PREPARE = """set -e
-PATH=$1 size=$2 inodes=$3; shift 3
+PATH=$1 size=$2 inodes=$3 group=$4; shift 4
+if [ -n "$group" ]; then echo $$ > "$group/cgroup.procs"; fi
 mount -t tmpfs -o "size=$size,nr_inodes=$inodes,mode=0755" tmpfs /mnt
 mkdir -m 1777 /mnt/work /mnt/tmp
 while [ "$1" != -- ]; do
@@ -83,6 +85,7 @@ def arguments(
     stdin: bytes,
     environment: Mapping[str, str],
     limits: Limits,
+    replaced: Mapping[Path, str | bytes],
 ) -> Iterator[Start]:
     """The command line; its files are open within the context. Raises ValueError for paths that can't be."""
     with ExitStack() as stack:
@@ -90,26 +93,29 @@ def arguments(
         stack.callback(os.close, told)
         stack.callback(os.close, status)
         contents = {_inside(name): _memory_file(stack, content) for name, content in files.items()}
+        instead = {_existing(path): _memory_file(stack, content) for path, content in replaced.items()}
         filtered = _memory_file(stack, seccomp_filter(limits.processes > 1))
         hidden, binds = _binds([Path(p) for p in OF_THE_SYSTEM if Path(p).exists()] + [_existing(p) for p in read_only])
         root = os.getuid() == 0
         line = [
             _tool("unshare"), "--mount", *([] if root else ["--user", "--map-root-user"]), "--",
-            "/bin/sh", "-c", PREPARE, "sandbox", SEARCHED, f"{limits.disk_mb}m", str(limits.inodes), *hidden, "--",
+            "/bin/sh", "-c", PREPARE, "sandbox", SEARCHED, f"{limits.disk_mb}m", str(limits.inodes),
+            stack.enter_context(group(limits)), *hidden, "--",
             *([_tool("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--"] if root else []),
             "/usr/bin/env", "-i", _tool("bwrap"),
             "--unshare-all", "--die-with-parent", "--new-session", "--clearenv",
             "--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "sandbox",
+            "--bind", f"{PLACE}/work", "/work", "--bind", f"{PLACE}/tmp", "/tmp",  # first: what is seen may lie below
             *binds,
+            *(a for path, file in instead.items() for a in ("--ro-bind-data", str(file), str(path))),
             "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev",
-            "--bind", f"{PLACE}/work", "/work", "--bind", f"{PLACE}/tmp", "/tmp",
             *_of_files(contents),
             "--remount-ro", "/", "--chdir", "/work",
             *_variables(environment),
             "--seccomp", str(filtered), "--json-status-fd", str(status), "--",
             *_limited(limits), *command,
         ]  # fmt: skip
-        yield Start(line, [status, filtered, *contents.values()], _memory_file(stack, stdin), status, told)
+        yield Start(line, [status, filtered, *contents.values(), *instead.values()], _memory_file(stack, stdin), status, told)
 
 
 def _binds(paths: Sequence[Path]) -> tuple[list[str], list[str]]:

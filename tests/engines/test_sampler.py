@@ -314,3 +314,12 @@ def test_a_broken_row_leaves_nothing_behind_for_the_next():
     found = sampler(of, rows=1).generate([Prompt("bad", text="a\n"), PROMPTS[0]], 1, LONG, seed=0, first=-1)
     assert not np.isfinite(found[0].behaviour_logp).all()
     assert contents(found[1:]) == contents(before)
+
+
+@pytest.mark.parametrize("kind", ["qwen3", "gpt2"] if {"qwen3", "gpt2"} <= set(ARCHITECTURES) else list(ARCHITECTURES)[:2])
+def test_each_answer_is_handed_over_once_as_it_ends_and_the_short_ones_first(kind):
+    handed: list[Rollout] = []
+    rollouts = sampler(policy(kind)).generate(PROMPTS, 3, LONG, seed=1, ended=handed.append)
+    assert len(handed) == len(rollouts)
+    assert {id(r) for r in handed} == {id(r) for r in rollouts}
+    assert [sum(r.action) for r in handed] == sorted(sum(r.action) for r in handed)

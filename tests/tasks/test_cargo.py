@@ -267,6 +267,19 @@ def test_same_answer_is_compiled_once(monkeypatch: pytest.MonkeyPatch):
     assert len(seen) == 1
 
 
+@compiled
+def test_answers_are_graded_while_others_are_still_being_written(monkeypatch: pytest.MonkeyPatch):
+    task, seen = Cargo(), []
+    real = Cargo._grade
+    monkeypatch.setattr(Cargo, "_grade", lambda self, rollout: seen.append(1) or real(self, rollout))
+    rollout = Rollout(Prompt("p", text="", truth=TRUTH), [], [], [], fenced(program("numbers.even()")), "eos", 0)
+    task.begin(rollout)
+    [begun] = task._known.values()
+    begun.result(timeout=30)  # nobody has asked for the verdict yet
+    assert task.grade([rollout])[0].parts["builds"] == 0
+    assert len(seen) == 1
+
+
 def test_missing_toolchain_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -400,3 +413,20 @@ def test_settings_that_make_no_sense_are_refused():
         Cargo(easiest=3, hardest=1)
     with pytest.raises(ValueError, match="has 5: format, builds, clippy, hidden, own"):
         Cargo(reward_weights=(1.0,))
+
+
+def test_held_out_variations_are_of_families_that_training_shows_and_training_leaves_out_both():
+    by_variation, by_family = Cargo(held_out="variations", hardest=1), Cargo(hardest=1)
+    train = list(islice(by_variation.prompts("train"), 400))
+    assert [p.text for p in train] == [p.text for p in islice(by_family.prompts("train"), 400)]
+    seen = {p.truth["signature"] for p in train}
+    test = list(islice(by_variation.prompts("test"), 80))
+    assert len({p.truth["signature"] for p in test}) > 40
+    assert not seen & {p.truth["signature"] for p in test}
+    assert {p.truth["family"] for p in test} <= {p.truth["family"] for p in train}
+
+
+def test_careless_teacher_is_careless_as_often_as_asked():
+    good = {p.text: a for p, a in islice(Cargo().demonstrations("train"), 200)}
+    both = [(a, good[p.text or ""]) for p, a in islice(Cargo(demo_mistakes=0.6).demonstrations("train"), 200) if p.text in good]
+    assert 0.5 < sum(a != b for a, b in both) / len(both) < 0.7

@@ -20,7 +20,7 @@ class ControlLearner(EmbeddedLearner):
     scalar_model = staticmethod(policy.scalar_model)
     value_head = staticmethod(policy.value_head)
 
-    def prepare(self, needs: Needs) -> None:
+    def prepare(self, needs: Needs, score: Any = None) -> None:
         """Make the networks that are needed and not there yet."""
         if needs.score:
             raise ValueError("A reward model reads texts, and an environment has none. Leave this stage out.")

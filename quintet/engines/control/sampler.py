@@ -35,7 +35,13 @@ class ControlSampler:
 
     @torch.no_grad()
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
+        self,
+        prompts: Sequence[Prompt],
+        group_size: int,
+        sampling: Sampling,
+        seed: int,
+        first: int | Sequence[int] = 0,
+        ended: Callable[[Rollout], None] | None = None,
     ) -> list[Rollout]:
         """`group_size` episodes from each prompt's start, siblings side by side."""
         number, sibling = np.divmod(np.arange(len(prompts) * group_size), group_size)
@@ -47,7 +53,10 @@ class ControlSampler:
                 episodes = self._play(environments, starts, key, sampling)
         finally:
             environments.close()
-        return [self._rollout(prompts[n], episodes, i) for i, n in enumerate(number)]
+        played = [self._rollout(prompts[n], episodes, i) for i, n in enumerate(number)]
+        for rollout in played if ended else ():
+            ended(rollout)  # type: ignore[misc]
+        return played
 
     def _play(self, environments: Any, starts: list[int], key: np.ndarray, sampling: Sampling) -> _Episodes:
         """Every environment to the end of its episode. Those that have ended play on unrecorded until all have."""

@@ -17,7 +17,7 @@ Watch = Callable[[int, int, int], None]
 
 class Answers:
     """`key` [N] uint64 says what is drawn for each; `ends` are the tokens that end one, `stopped` says of an answer's tokens
-    whether a stop string has just been written."""
+    whether a stop string has just been written. `ended` is told the number of each answer as it ends."""
 
     def __init__(
         self,
@@ -26,9 +26,10 @@ class Answers:
         sampling: Sampling,
         stopped: Callable[[list[int]], bool] | None,
         watch: Watch | None = None,
+        finished: Callable[[int], None] | None = None,
     ) -> None:
         self.key, self.ends, self.stopped = key, np.array(ends, dtype=np.int64), stopped
-        self.watch, self.ended = watch, 0
+        self.watch, self.finished, self.over = watch, finished, 0
         self.longest = sampling.max_new_tokens
         self.length = np.zeros(len(key), dtype=np.int64)
         self._tokens = np.zeros((len(key), min(self.longest, 64)), dtype=np.int64)
@@ -56,9 +57,12 @@ class Answers:
                     self._reason[which[n]] = "stop"
                     ended[n] = True
         going = ~ended & (self.length[which] < self.longest)
-        self.ended += int((~going).sum())
+        if self.finished is not None:
+            for i in which[~going].tolist():
+                self.finished(i)
+        self.over += int((~going).sum())
         if self.watch:
-            self.watch(self.ended, len(self.key), int(self.length.sum()))
+            self.watch(self.over, len(self.key), int(self.length.sum()))
         return going
 
     def tokens(self, i: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -39,27 +39,39 @@ class EmbeddedSampler:
 
     @torch.no_grad()
     def generate(
-        self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int | Sequence[int] = 0
+        self,
+        prompts: Sequence[Prompt],
+        group_size: int,
+        sampling: Sampling,
+        seed: int,
+        first: int | Sequence[int] = 0,
+        ended: Callable[[Rollout], None] | None = None,
     ) -> list[Rollout]:
-        """`group_size` answers to each prompt, siblings side by side."""
+        """`group_size` answers to each prompt, siblings side by side; `ended` is given each as soon as it is written."""
         model, tokenizer = self.policy.model.eval(), self.policy.tokenizer
         encoded = [encode_prompt(tokenizer, p) for p in prompts]
         number, sibling = np.divmod(np.arange(len(prompts) * group_size), group_size)
         key = keys(seed, numbered(len(prompts), first)[number], sibling)
         fits, stopped = not misfit(model), stops_in(tokenizer, sampling.stop)
+        done: dict[int, Rollout] = {}
 
-        def write() -> Answers:
-            answers = Answers(key, self.policy.ends, sampling, stopped, self.watch)
+        def write() -> None:
+            def finish(i: int) -> None:
+                known = i in done  # written once already, before the memory ran out
+                done[i] = self._rollout(prompts[number[i]], encoded[number[i]], answers, i)
+                if ended is not None and not known:
+                    ended(done[i])
+
+            answers = Answers(key, self.policy.ends, sampling, stopped, self.watch, finish)
             as_then = self.frozen.in_place() if self.frozen else nullcontext()
             with as_then, precision(self.device, self.dtype), rounded_once(model, self.device):
                 if fits:
                     Decoder(model, encoded, group_size, sampling, answers, self.rows).run()
                 else:
                     plain_decoder.write(model, encoded, group_size, sampling, answers, self.rows)
-            return answers
 
-        answers = until_it_fits(write, lambda: self._halve(len(key), group_size))
-        return [self._rollout(prompts[n], encoded[n], answers, i) for i, n in enumerate(number)]
+        until_it_fits(write, lambda: self._halve(len(key), group_size))
+        return [done[i] for i in range(len(number))]
 
     def _halve(self, answers: int, siblings: int) -> bool:
         """Fewer answers in flight from now on, if there can be; their tokens don't depend on it."""
