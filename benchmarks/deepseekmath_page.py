@@ -40,9 +40,9 @@ outcome supervision, with process supervision by the task's exact rule or by a t
 """
 
 CAVEAT = """\
-One learning rate for all, not searched, and GRPO alone is held near the start by its KL (.04, the paper's): these are the methods
-at these settings after few steps, not at their best. What there is to learn, to leave a careless teacher's slips out, suits imitation
-of one's right answers. Seconds are of a machine with many other processes.
+One learning rate for all, not searched, and GRPO alone is held near the start by its KL (.04, the paper's): these are the
+methods at these settings after few steps, not at their best. What there is to learn, to leave a careless teacher's slips out,
+suits imitation of one's right answers. Seconds are of a machine with many other processes.
 """
 COLOURS = ("#8a8a8a", "#c9a227", "#3b6fb6", "#2f8f5b", "#b5485d", "#7a4fa3")
 ORDERINGS = (

@@ -33,12 +33,12 @@ class Prompt:
     messages: tuple[Mapping[str, str], ...] | None = None
     truth: Any = None
     """Whatever the task's grader needs; JSON-able."""
-    begun: str = ""
-    """The beginning of the answer, which the model goes on from; empty in most."""
     level: str = ""
     """The difficulty class that evaluation reports separately; empty where a task has none."""
     tokens: tuple[int, ...] | None = None
     """The prompt as tokens, which are taken as they are; where they are given nothing else is encoded."""
+    begun: str = ""
+    """The beginning of the answer, which the model goes on from; empty in most."""
 
 
 @dataclass(frozen=True)

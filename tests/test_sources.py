@@ -466,7 +466,13 @@ def test_task_with_a_slow_grader_is_given_each_answer_as_it_is_written():
 
     class Telling(Scripted):
         def generate(
-            self, prompts: Sequence[Prompt], group_size: int, sampling: Sampling, seed: int, first: int = 0, ended: Any = None
+            self,
+            prompts: Sequence[Prompt],
+            group_size: int,
+            sampling: Sampling,
+            seed: int,
+            first: int | Sequence[int] = 0,
+            ended: Any = None,
         ) -> list[Rollout]:
             rollouts = super().generate(prompts, group_size, sampling, seed, first)
             for rollout in rollouts:
