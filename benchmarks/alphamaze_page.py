@@ -49,9 +49,7 @@ def page(data: Mapping[str, Any]) -> str:
 
 def _seeds(seeds: Mapping[str, Any]) -> str:
     if not seeds:
-        first = (
-            "Not measured over three seeds yet: `make alphamaze` does. [The log](../log.md) tells of a first, shorter run."
-        )
+        first = "Not measured over three seeds yet: `make alphamaze` does. [The log](../log.md) tells of a first, shorter run."
         return f"## Supervised, then GRPO\n\n{first}\n"
     lines = [
         "## Supervised, then GRPO",
