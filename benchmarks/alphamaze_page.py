@@ -52,7 +52,8 @@ def _seeds(seeds: Mapping[str, Any]) -> str:
         first = (
             "Not measured over three seeds yet: `make alphamaze` does. A first, shorter run (one seed, 450 supervised steps\n"
             "in 19 minutes, 100 of GRPO in 26, on a busy machine) solved none of 1,000 mazes at the start, 82.1 % (79.6–84.4)\n"
-            "after the supervised stage and 84.2 % (81.8–86.3) after GRPO; the intervals overlap. [The log](../log.md) has its details."
+            "after the supervised stage and 84.2 % (81.8–86.3) after GRPO;\n"
+            "the intervals overlap. [The log](../log.md) has its details."
         )
         return f"## Supervised, then GRPO\n\n{first}\n"
     lines = [
