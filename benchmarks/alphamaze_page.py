@@ -10,7 +10,7 @@ INTRODUCTION = """\
 
 AlphaMaze (arXiv:2502.14669) teaches a language model 5×5 mazes in two stages: supervised on answers that think step by step,
 then GRPO. Its figures on MazeBench: 0 % before, 86 % after the first stage, 93 % after 1,600 steps of the second. Here is the
-same path with a Qwen3-shaped model of 1.3 million parameters and random weights. The recipe
+same path with a Qwen3-shaped model of 1.4 million parameters and random weights. The recipe
 [alphamaze-qwen.toml](../../recipes/alphamaze-qwen.toml) names the paper's own model and settings for the same code; it was not
 run, for want of the model and a GPU.
 
@@ -49,7 +49,12 @@ def page(data: Mapping[str, Any]) -> str:
 
 def _seeds(seeds: Mapping[str, Any]) -> str:
     if not seeds:
-        first = "Not measured over three seeds yet: `make alphamaze` does. [The log](../log.md) tells of a first, shorter run."
+        first = (
+            "Not measured over three seeds yet: `make alphamaze` does. A first, shorter run (one seed, 450 supervised steps\n"
+            "in 19 minutes, 100 of GRPO in 26, on a busy machine) solved none of 1,000 mazes at the start, 82.1 % (79.6–84.4)\n"
+            "after the supervised stage and 84.2 % (81.8–86.3) after GRPO;\n"
+            "the intervals overlap. [The log](../log.md) has its details."
+        )
         return f"## Supervised, then GRPO\n\n{first}\n"
     lines = [
         "## Supervised, then GRPO",
@@ -108,7 +113,7 @@ def _targets(targets: Mapping[str, Any]) -> str:
 
 
 def _recipe(recipe: str) -> str:
-    return f"## The recipe as it was run\n\n```toml\n{recipe}```\n"
+    return f"## The recipe\n\n```toml\n{recipe}```\n"
 
 
 def _interval(row: Mapping[str, Any]) -> str:
