@@ -292,12 +292,20 @@ def test_conversations_and_episodes_that_are_killed_end_with_the_same_bits(tmp_p
     algorithm, before, settings = OTHER_TASKS[task]
     text = OTHER_HEAD.format(task=task) + before + STAGE.format(algorithm=algorithm, settings=settings)
     ours, theirs = killed_and_finished(tmp_path, text, algorithm)
+    if task == "guess":  # the sampler's own log-probabilities may differ in their last bit (docs/log.md)
+        ours, theirs = without_gap(ours), without_gap(theirs)
     assert ours == theirs
     steps: Any = ours["metrics"]
     assert not any(step["skipped_updates"] for step in steps)
     rollouts: Any = ours["rollouts"]
     assert len({row["text"] for row in rollouts}) > 10
     assert task == "cartpole" or any(row["text"].count("number") > 3 for row in rollouts)
+
+
+def without_gap(found: Any) -> dict[str, Any]:
+    """The results but for the metrics of how far sampler and learner are apart."""
+    rows = [{k: v for k, v in row.items() if not k.startswith("logp_gap")} for row in found["metrics"]]
+    return {**found, "metrics": rows}
 
 
 @pytest.mark.parametrize(("algorithm", "machine"), [*((name, "") for name in ALGORITHMS), ("dpo", "lora_rank = 2")])
