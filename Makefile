@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo demo-short test docs lint format results parity bench-graders alphamaze deepseekmath clean
+.PHONY: demo demo-short test docs lint format results parity bench bench-graders alphamaze deepseekmath clean
 demo: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml
 
@@ -39,6 +39,10 @@ bench-graders: .venv/ready
 parity: .venv-parity/ready
 	OMP_NUM_THREADS=1 .venv-parity/bin/python -m pytest parity
 
+# benchmarks/results: Quintet beside TRL 1.16.0 and 1.9.2 on this machine, which should have nothing else to do (about two hours)
+bench: .venv/ready .venv-parity/ready .venv-trl-1.9.2/ready
+	$(BIN)/python -m benchmarks.versus_trl
+
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/pyright --pythonpath $(BIN)/python
 
@@ -60,5 +64,12 @@ format: .venv/ready
 	.venv-parity/bin/pip install --quiet --disable-pip-version-check --requirement constraints-parity.txt
 	@touch $@
 
+.venv-trl-1.9.2/ready: constraints-parity.txt
+	$(PYTHON) -m venv .venv-trl-1.9.2
+	.venv-trl-1.9.2/bin/pip install --quiet --disable-pip-version-check --constraint constraints-parity.txt torch
+	grep -v '^trl==' constraints-parity.txt > .venv-trl-1.9.2/constraints.txt
+	.venv-trl-1.9.2/bin/pip install --quiet --disable-pip-version-check --constraint .venv-trl-1.9.2/constraints.txt trl==1.9.2
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-parity build *.egg-info
+	rm -rf .venv .venv-parity .venv-trl-1.9.2 build *.egg-info
