@@ -16,6 +16,7 @@ in each round a process reward model learns, from answers of the policy as it is
 steps are right; then GRPO learns from its scores, with a KL to the policy as it was when the round began. Its settings for the
 real model, DeepSeekMath 7B on GSM8K, are the paper's; they have **not** been run here: no machine at hand holds that model.
 
+<!-- not run: it takes from a minute to hours -->
 ```console
 $ quintet train --recipe recipes/deepseekmath.toml                # a GPU with room for a model of 7 billion parameters
 $ quintet train --recipe recipes/deepseekmath.toml --small        # the same loop in about a minute; too short to solve much
@@ -149,7 +150,7 @@ def _majority(data: Mapping[str, Any]) -> str:
 
 def _recipes(data: Mapping[str, Any]) -> str:
     blocks = "\n\n".join(f"# ---- {name}\n{text}" for name, text in data["recipes"].items())
-    return f"## The recipes\n\n```toml\n{blocks}\n```\n"
+    return f"## The recipes\n\n<!-- not run: it takes from a minute to hours -->\n```toml\n{blocks}\n```\n"
 
 
 # ---- the figure ------------------------------------------------------------------------------------------------------------

@@ -37,7 +37,9 @@ class RunAt:
     """One run of a comparison."""
 
     label: str
+    """The algorithm's name, or the user's for a variant."""
     seed: int
+    """Below 0 where there is only one run of that label: the common start, or a run that is no comparison's."""
     folder: Path
     status: dict[str, Any]
 
@@ -65,9 +67,12 @@ def folder_of(folder: Path, label: str, seed: int) -> Path:
 
 
 def read_status(run: Path) -> dict[str, Any]:
-    """What a run's status.json says; of one that has none, that it is waiting."""
-    path = run / STATUS
-    return {**WAITING, **(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})}
+    """What a run's status.json says; of one that has none, or one that can't be read, that it is waiting."""
+    try:
+        told = json.loads((run / STATUS).read_bytes())
+    except (FileNotFoundError, ValueError):
+        told = {}
+    return {**WAITING, **(told if isinstance(told, dict) else {})}
 
 
 def write_status(run: Path, **changes: Any) -> dict[str, Any]:

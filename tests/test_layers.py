@@ -59,7 +59,7 @@ KNOWS: dict[str, set[str]] = {
     "settings": NOUNS,
     "rounds": {"settings"},
     "evaluate": {"data", "protocols", "intervals", "pass_at_k", "settings", "sources", "engines", "models", "turns"},
-    "observe": {"data", "equations"},
+    "observe": {"data", "equations", "comparisons"},
     "report": {"data", "observe"},
     "live": {"", "observe", "report"},
     "checkpoints": {"models"},

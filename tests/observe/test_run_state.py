@@ -106,8 +106,8 @@ def test_the_common_start_is_a_run_of_its_own_and_folders_of_other_names_are_non
     assert len(runs_of(folder)) == 1
 
 
-def test_a_status_that_is_half_written_or_missing_is_none(tmp_path: Path) -> None:
+def test_a_run_whose_status_is_half_written_or_damaged_waits(tmp_path: Path) -> None:
     folder = write_comparison(tmp_path, ("grpo",), seeds=2, steps=1)
     (folder / "grpo/seed-0/status.json").write_text('{"state": "ru')
     (folder / "grpo/seed-1/status.json").write_text(json.dumps([1]))
-    assert [run.status for run in runs_of(folder)] == [{}, {}]
+    assert [run.status["state"] for run in runs_of(folder)] == ["waiting", "waiting"]
