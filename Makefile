@@ -9,8 +9,9 @@ demo: .venv/ready
 demo-short: .venv/ready
 	$(BIN)/quintet train --recipe recipes/demo.toml --small
 
+# a process for each core, a file to each; on one core it is the same as without
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # the documentation site, in build/site; open build/site/index.html
 docs: .venv/ready

@@ -14,7 +14,8 @@ class Engine:
     """How the parts of a run are made that depend on what kind of policy it trains."""
 
     load: Callable[..., Any]
-    """(name, task, seed) → a policy: it has a `model`, a `tokenizer` (None where there are no texts) and `save(folder)`."""
+    """(name, task, seed) → a policy: it has a `model`, a `tokenizer` (None where there are no texts), `save(folder)`
+    and `keep(folder)`, which leaves what a resumed run needs."""
     sampler: Callable[..., Any]
     """(policy, device, dtype, frozen=…) → `protocols.Sampler` of the policy or of what it was; `watch` is told of progress."""
     learner: Callable[..., Any]

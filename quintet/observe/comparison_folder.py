@@ -1,5 +1,5 @@
-"""What those who show a comparison read of its folder, beside what `quintet.comparisons` tells. It may change while they read, or
-be damaged: what can't be read is empty."""
+"""What those who show a comparison read of its folder, beside what `quintet.comparisons` tells. It may change while they read,
+or be damaged: what can't be read is empty."""
 
 from __future__ import annotations
 

@@ -55,6 +55,10 @@ class ControlPolicy:
         save_file({k: v.contiguous() for k, v in self.model.state_dict().items()}, folder / WEIGHTS)
         (folder / CONFIG).write_text(json.dumps({"model_type": "quintet-mlp", **self.model.shape}, indent=1), encoding="utf-8")
 
+    def keep(self, folder: Path) -> None:
+        """What a resumed run needs to have the same bits: a folder `model`."""
+        self.save(folder / "model")
+
 
 def load(name: str, task: Any, seed: int = 0) -> ControlPolicy:
     """`preset:mlp` with random weights for the task's environment, or what `ControlPolicy.save` left in a folder.
