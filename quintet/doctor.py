@@ -46,6 +46,7 @@ EXTRAS = (
     Extra("pyarrow", "problems from .parquet files (--task maths)"),
     Extra("peft", "adapters (--lora-rank): a large model trained in little memory"),
     Extra("starlette", "the page that follows a run (--live, quintet live)", "starlette uvicorn"),
+    Extra("uvicorn", "the same page's server"),
     Extra("gymnasium", "environments such as CartPole (--task cartpole)"),
     Extra("datasets", "problems from the hub by their id, OWNER/NAME (--task maths)"),
 )

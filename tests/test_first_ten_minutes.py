@@ -186,7 +186,7 @@ BEFORE: list[tuple[str, list[str], tuple[str, ...]]] = [
 def test_it_is_said_before_anything_is_loaded(
     arguments: list[str], parts: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(runs, "load", None)  # no model is
+    monkeypatch.setattr(runs, "start", None)  # no run begins, and so no model is
     code, text = said(arguments, capsys)
     assert code == 2, text
     for part in parts:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-ASSETS = ("images", "results.json")
+ASSETS = ("images", "results.json", "recipes/deepseekmath.svg")
 """What pages show or link to, in docs/."""
 Nav = list[dict[str, Any]]
 

@@ -125,7 +125,7 @@ def test_what_is_written_down_is_read_again():
 def test_everything_that_is_wrong_is_said_at_once():
     said = complaints("seeds=0", "lr=fast", "temprature=2", "grpo.baseline=critic", algorithms="grpo,pro", recipe="recipe.toml")
     assert "--seeds: seeds must be a whole number of at least 1" in said
-    assert 'lr must be a number above 0, not "fast".' in said
+    assert 'lr must be a number above 0 and at most 1, not "fast".' in said
     assert 'There is no setting temprature. Did you mean "--temperature"?' in said
     assert 'There is no algorithm "pro".' in said
     assert "baseline must be" in said

@@ -631,8 +631,8 @@ def test_reward_model_is_an_earlier_stage_or_a_folder():
         (("grpo", "--task", "cartpole", "--model", "preset:1m"), "--model: The task cartpole is played by a small network"),
         (("grpo", "--task", "maze", "--model", "preset:mlp"), "--model: The task maze is for language models"),
         (("grpo", "--task", "cartpole", "--reward-model", "a/b"), "--reward-model: reward_model=a/b reads texts"),
-        (("reward-model", "--task", "cartpole"), "[cartpole]: A reward model reads texts"),
-        (("sft", "--task", "cartpole"), "[cartpole]: The task cartpole has no demonstrations"),
+        (("reward-model", "--task", "cartpole"), "A reward model reads texts"),
+        (("sft", "--task", "cartpole"), "The task cartpole has no demonstrations"),
     ],
 )
 def test_control_task_and_language_models_are_kept_apart(arguments: tuple[str, ...], said: str):

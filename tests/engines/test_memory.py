@@ -183,7 +183,7 @@ def test_run_whose_memory_runs_out_goes_on_with_smaller_passes_and_ends(tmp_path
     ]
 
     def bounded() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (int(3.0 * 2**30), -1))
+        resource.setrlimit(resource.RLIMIT_AS, (int(1.9 * 2**30), -1))
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, preexec_fn=bounded, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
