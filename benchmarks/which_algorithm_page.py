@@ -25,7 +25,7 @@ TOLD = {
 """What the guide's table says: critic needed, computational cost, typical use."""
 CHECKABLE = ("maze", "arithmetic")
 """Comparisons whose answers are right or wrong."""
-LONG = ("cartpole", "multi-turn", "long-horizon")
+LONG = ("cartpole", "guess")
 """Comparisons with many decisions between a beginning and its reward."""
 
 

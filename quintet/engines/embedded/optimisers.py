@@ -1,4 +1,4 @@
-"""torch's optimisers, as an update's settings ask for them."""
+"""Optimisers, as an update's settings ask for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from quintet.engines.embedded.muon import Muon
 from quintet.protocols import State
 from quintet.updates import FirstOrder
 
@@ -26,8 +27,7 @@ class Optimiser:
             torch.optim.AdamW(rest, lr=settings.lr, betas=settings.betas, weight_decay=decay)
         ]
         if hidden:
-            # scaled to AdamW's step size, so that one learning rate serves both
-            self.parts += [torch.optim.Muon(hidden, lr=settings.lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw")]
+            self.parts += [Muon(hidden, settings.lr, decay)]
 
     def step(self, rate: float) -> None:
         """One step at learning rate `rate`."""
