@@ -130,7 +130,7 @@ class _Session:
             self.policy = self._policy(place)
             self.policy.model.to(self.device)  # type: ignore[arg-type]
             self.sampler = self._sampler_of(None)
-            if remark := self.engine.remark(self.policy):
+            for remark in self.engine.remarks(self.policy, self.device, self.run.machine):
                 self.console.say(remark)
             if place:
                 self.position = Position(**checkpoints.read(place))

@@ -3,7 +3,7 @@ environments with small networks. Which one a run has is its task's affair: the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -20,8 +20,8 @@ class Engine:
     """(policy, device, dtype, frozen=…) → `protocols.Sampler` of the policy or of what it was; `watch` is told of progress."""
     learner: Callable[..., Any]
     """(policy, device, sampling, micro_batch, dtype, recompute) → `protocols.Learner`."""
-    remark: Callable[[Any], str]
-    """(policy) → a sentence that a user should know before a run; empty where there is none."""
+    remarks: Callable[..., Iterable[str]]
+    """(policy, device, machine settings) → sentences that a user should know before a run."""
     foresee: Callable[..., tuple[int, str]] | None = None
     """(learner, stage, policy, run) → bytes that a stage is expected to need at its peak, and that in a sentence."""
 

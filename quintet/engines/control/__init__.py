@@ -8,4 +8,4 @@ from quintet.engines.control.sampler import ControlSampler
 
 __all__ = ["ENGINE", "ControlLearner", "ControlSampler"]
 
-ENGINE = Engine(load, ControlSampler, ControlLearner, lambda policy: "")
+ENGINE = Engine(load, ControlSampler, ControlLearner, lambda policy, device, machine: ())

@@ -21,6 +21,12 @@ def pick(device: str) -> torch.device:
     return torch.device(device)
 
 
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether products of bfloat16 are computed as such; a processor without instructions for them takes a hundred times as
+    long as for float32."""
+    return device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def precision(device: torch.device, dtype: str) -> AbstractContextManager[object]:
     """The context in which forward passes run: autocast to bfloat16, or nothing for float32."""
     return torch.autocast(device.type, torch.bfloat16) if dtype == "bfloat16" else nullcontext()

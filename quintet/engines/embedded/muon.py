@@ -1,8 +1,8 @@
 """Muon (Jordan 2024, "Muon: an optimizer for hidden layers in neural networks") in float32 on processors.
 
-torch.optim.Muon orthogonalises in bfloat16, which is right on a GPU; a processor without instructions for it computes that twenty
-times slower, and a training step took five times as long (docs/log.md). So this is ours, with torch's state, scaled to AdamW's step
-size (Liu et al. 2025, arXiv:2502.16982), so that one learning rate serves both.
+torch.optim.Muon orthogonalises in bfloat16, which is right on a GPU. A processor without instructions for it takes 27 times as
+long, and a training step five times (docs/log.md). So this is ours, with torch's state; it is scaled to AdamW's step size
+(Liu et al. 2025, arXiv:2502.16982), so that one learning rate serves both.
 """
 
 from __future__ import annotations
