@@ -33,7 +33,7 @@ LAYERS = (
     "report",
 )
 """In the order of the layers; a layer that is new is put behind them."""
-LEFT_OUT = ("cli", "config", "knobs", "environment")
+LEFT_OUT = ("cli", "commands", "config", "knobs", "environment")
 """Not for use from Python."""
 WIDTH = 100
 
