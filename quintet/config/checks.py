@@ -166,6 +166,8 @@ def _of_engine(task: Any, stages: Sequence[Stage], machine: Machine) -> Iterator
     if machine.model.startswith(PRESET) and not fits:
         played = f"is played by a small network ({', '.join(small)})" if hasattr(task, "preset") else "is for language models"
         yield f"The task {task.name} {played}, and model={machine.model} is none. Leave the model out, or choose another task."
+    if hasattr(task, "preset") and machine.lora_rank:
+        yield f"lora_rank={machine.lora_rank} adapts language models; {task.name} has a small network. Leave it out."
     for stage in stages:
         if hasattr(task, "preset") and stage.reward_model:
             yield f"reward_model={stage.reward_model} reads texts, and {task.name} has none: it pays by itself. Leave it out."

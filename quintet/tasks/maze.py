@@ -22,6 +22,7 @@ from quintet.tasks.maze_format import (
     path_target,
     reset_target,
     steps_target,
+    walk_target,
 )
 from quintet.tasks.maze_scorers import SCORERS, Score, alphamaze_rewards
 from quintet.tasks.mazes import Maze, careless_walk, draw, maze_hash, random_maze, shortest_path
@@ -60,9 +61,10 @@ class MazeTask:
 
     size: Side = 5
     """Cells a side, 3 to 10. AlphaMaze: 5."""
-    target: Literal["direct", "path", "steps", "reset"] = "direct"
-    """What demonstrations show: the moves alone; the cells on the way, then the moves; AlphaMaze's steps with the grid drawn
-    again at each; the same after a false start and a RESET. It also sets the form that `instructions` ask for."""
+    target: Literal["direct", "path", "walk", "steps", "reset"] = "direct"
+    """What demonstrations show: the moves alone; the cells on the way, then the moves; the same with moves beside the cells;
+    AlphaMaze's steps with the grid drawn again at each; those after a false start and a RESET. It also sets the form that
+    `instructions` ask for."""
     scorer: Literal["strict", "compat"] = "strict"
     """Who decides what is correct: strict reads moves only and wants the walk to end at the target; compat shares the quirks of
     AlphaMaze's evaluator, for numbers that compare with its paper's."""
@@ -154,6 +156,8 @@ class MazeTask:
             return moves + 1
         if self.target == "path":
             return moves + 1 + moves + 3  # a cell more than moves; tags and end of text
+        if self.target == "walk":
+            return moves + 1 + moves + moves + 3
         grid = self.size * self.size + self.size - 1
         step = 5 + grid + 2  # "Step ", number, ": Go ", move, newline; grid; two newlines
         steps = moves if self.target == "steps" else moves + (moves - 1 + LONGEST_DETOUR)
@@ -211,6 +215,8 @@ class MazeTask:
                 return prompt, direct_target(moves)
             case "path":
                 return prompt, path_target(maze, moves)
+            case "walk":
+                return prompt, walk_target(maze, moves)
             case "steps":
                 return prompt, steps_target(maze, moves)
             case "reset":

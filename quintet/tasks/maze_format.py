@@ -125,6 +125,15 @@ def path_target(maze: Maze, moves: Sequence[str]) -> str:
     return f"<think>{''.join(cells[cell] for cell in path)}</think>{direct_target(moves)}"
 
 
+def walk_target(maze: Maze, moves: Sequence[str]) -> str:
+    """`path_target` with each move behind the cell it is made from: the moves at the end only repeat what stands there."""
+    cells, cell, thought = _cells(maze), maze.origin, ""
+    for move in moves:
+        thought += f"{cells[cell]}<|{move}|>"
+        cell = _next(maze, cell, move)
+    return f"<think>{thought}{cells[cell]}</think>{direct_target(moves)}"
+
+
 def steps_target(maze: Maze, moves: Sequence[str]) -> str:
     """Each step in words with the grid drawn again, between think tags, then the moves.
 

@@ -631,6 +631,7 @@ def test_reward_model_is_an_earlier_stage_or_a_folder():
         (("grpo", "--task", "cartpole", "--model", "preset:1m"), "--model: The task cartpole is played by a small network"),
         (("grpo", "--task", "maze", "--model", "preset:mlp"), "--model: The task maze is for language models"),
         (("grpo", "--task", "cartpole", "--reward-model", "a/b"), "--reward-model: reward_model=a/b reads texts"),
+        (("grpo", "--task", "cartpole", "--lora-rank", "4"), "--lora-rank: lora_rank=4 adapts language models"),
         (("reward-model", "--task", "cartpole"), "A reward model reads texts"),
         (("sft", "--task", "cartpole"), "The task cartpole has no demonstrations"),
     ],

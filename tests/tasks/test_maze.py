@@ -26,7 +26,7 @@ RIGHT = "<|right|><|down|><|right|>"
 tasks = st.builds(
     MazeTask,
     size=st.integers(3, 6),
-    target=st.sampled_from(["direct", "path", "steps", "reset"]),
+    target=st.sampled_from(["direct", "path", "walk", "steps", "reset"]),
     min_steps=st.integers(1, 4),
     max_steps=st.integers(4, 8),
     demo_max_steps=st.sampled_from([0, 4, 6]),
@@ -200,6 +200,7 @@ def test_longest_answer_counts_tokens():
     assert MazeTask(size=3).longest_answer() == 9
     assert MazeTask(target="steps").longest_answer() == 13 * 36 + 13 + 12 == 493
     assert MazeTask(target="path").longest_answer() == 14 + 2 + 13 + 1  # cells, tags, moves, end of text
+    assert MazeTask(target="walk").longest_answer() == 14 + 13 + 2 + 13 + 1
     # a step: 5 words, 9 cells and 2 newlines, 2 newlines; then 8 moves, 12 for tags, newlines, reset, end
     assert MazeTask(size=3, target="steps").longest_answer() == 8 * 18 + 8 + 12
     assert MazeTask(size=3, target="reset").longest_answer() == (8 + 10) * 18 + 8 + 12
@@ -287,7 +288,7 @@ def test_picture_is_of_the_answer_whatever_was_thought_before_it():
         prompt, moves = next(MazeTask().demonstrations("test", number))
         drawn = MazeTask().picture(prompt, moves)
         assert drawn.count("•") == len(prompt.truth["moves"]) - 1
-        for target in ("path", "steps", "reset"):
+        for target in ("path", "walk", "steps", "reset"):
             task = MazeTask(target=target)
             same, answer = next(task.demonstrations("test", number))
             assert task.picture(same, answer) == drawn

@@ -17,6 +17,7 @@ from quintet.tasks.maze_format import (
     path_target,
     reset_target,
     steps_target,
+    walk_target,
 )
 from quintet.tasks.mazes import Maze, distances, random_maze, shortest_path
 
@@ -110,6 +111,17 @@ def test_path_target_names_the_cells_from_origin_to_target_before_the_moves():
         "<think>"
         "<|0-0|><|up_down_left_wall|><|origin|>"
         "<|0-1|><|up_right_wall|><|blank|>"
+        "<|1-1|><|down_left_right_wall|><|target|>"
+        "</think>"
+        "<|right|><|down|>"
+    )
+
+
+def test_walk_target_has_each_move_behind_the_cell_it_is_made_from():
+    assert walk_target(SMALL, ["right", "down"]) == (
+        "<think>"
+        "<|0-0|><|up_down_left_wall|><|origin|><|right|>"
+        "<|0-1|><|up_right_wall|><|blank|><|down|>"
         "<|1-1|><|down_left_right_wall|><|target|>"
         "</think>"
         "<|right|><|down|>"
