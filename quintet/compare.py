@@ -91,7 +91,7 @@ def prepare(experiment: Experiment, folder: Path) -> list[Job]:
     """Write the recipe of every run that isn't done; the jobs, one seed after the other, so that a comparison that is stopped
     early has as many contenders with the same seeds as can be."""
     if experiment.start:
-        _write_recipe(_placed(experiment.start, folder / comparisons.START))
+        _write_recipe(_placed(_unwatched(experiment.start), folder / comparisons.START))
     jobs = []
     for number in range(1, experiment.how.seeds + 1):
         for contender in experiment.contenders:
@@ -105,6 +105,11 @@ def prepare(experiment: Experiment, folder: Path) -> list[Job]:
 
 def _threads(run: Run) -> int:
     return run.machine.threads or usable_cores()
+
+
+def _unwatched(start: Run) -> Run:
+    """The common start without evaluations on the way: nothing is compared by them."""
+    return replace(start, machine=replace(start.machine, eval_every=0))
 
 
 def _placed(run: Run, place: Path, seed: int | None = None, threads: int | None = None) -> Run:

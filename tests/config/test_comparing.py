@@ -168,5 +168,5 @@ def test_recipes_that_come_with_quintet_are_right(recipe: Path):
     whole, small = (compared("out=x", "parallel=1", recipe=str(recipe), small=small) for small in (False, True))
     assert labels(whole) == labels(small)
     assert whole.how.seeds == 3
-    assert whole.start is not None
+    assert whole.start is not None or whole.contenders[0].machine.model == "preset:mlp"  # which begins from random weights
     assert {"reinforce", "trpo", "ppo", "dpo", "grpo"} <= set(labels(whole))
