@@ -615,6 +615,7 @@ class Steps:
 UPDATES = {
     "adamw": FirstOrder(lr=0.01, weight_decay=0.1),
     "muon": FirstOrder(lr=0.01, optimiser="muon", warmup=0.2, schedule="cosine"),
+    "adafactor": FirstOrder(lr=0.1, optimiser="adafactor"),
     "epochs and minibatches": FirstOrder(lr=0.01, epochs=2, minibatches=3),
 }
 RESUMED: dict[str, Any] = {
