@@ -11,7 +11,7 @@ from typing import Any
 from quintet.observe.formats import interval, score, short
 
 Measured = Mapping[str, Any]
-"""By comparison: {"machine", "advice"}."""
+"""By comparison: {"machine", "minutes", "advice"}."""
 SHOWN, NOT_SHOWN, WRONG, OPEN = "shown", "not shown", "wrong here", "not measured yet"
 FIVE = ("reinforce", "trpo", "ppo", "dpo", "grpo")
 SOURCE = "https://company.hpc-ai.com/blog/grpo-vs-other-rl-algorithms-a-simple-clear-guide"
@@ -112,7 +112,7 @@ def _comparison(name: str, found: Mapping[str, Any]) -> Iterator[str]:
         f"Machine: {machine['processor']}, {machine['cores']} cores, {budget['parallel']} runs at a time; Python "
         f"{machine['python']}, torch {machine['torch']}, transformers {machine['transformers']}, Quintet {machine['quintet']}."
     )
-    yield f"Command: `quintet compare --recipe recipes/compare-{name}.toml`"
+    yield f"Command: `quintet compare --recipe recipes/compare-{name}.toml`; {found['minutes']:.0f} minutes by the clock."
     yield ""
     target = score(advice["target"], unit) if advice["target"] is not None else "–"
     yield _line(
