@@ -103,8 +103,8 @@ def collapsed(first: Sequence[Row], last: Sequence[Row]) -> str | None:
     """Nothing is tried any more, and the reward doesn't rise."""
     before, now = _mean(first, "entropy"), _mean(last, "entropy")
     gain = _mean(last, "reward") - _mean(first, "reward")
-    learned = gain >= 0.5 * _mean(first, "reward_std") > 0
-    if not (now < 0.05 and now < 0.2 * before) or learned:
+    small = gain < max(0.5 * _mean(first, "reward_std"), 1e-9)  # never without rewards: demonstrations are meant to decide
+    if not (now < 0.05 and now < 0.2 * before and small):
         return None
     return (
         f"The entropy collapsed from {short(before, 2)} to {short(now, 2)} nats a token and the reward hardly moved: the model "

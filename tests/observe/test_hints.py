@@ -66,6 +66,11 @@ def test_each_sign_is_said_once_with_what_to_do(later: dict[str, Any], what: str
     assert next_ in text
 
 
+def test_demonstrations_may_take_the_entropy_away():
+    hints, steep = Hints(1), [6.9] * WINDOW + [0.04] * WINDOW
+    assert [text for entropy in steep for text in hints.after({"loss": 0.1, "entropy": entropy, "skipped_updates": 0.0})] == []
+
+
 def test_running_kl_is_said_only_while_it_grows():
     hints, found = Hints(8), []
     for step in range(2 * WINDOW):
