@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from statistics import median
 from typing import Any
 
@@ -210,7 +211,7 @@ def reinforce_is_noisy(measured: Measured, memory: Mapping[str, Any]) -> tuple[s
     found, told, right = _those(measured, (), *FIVE), [], []
     for name, rows in found.items():
         widths = {label: rows[label]["high"] - rows[label]["low"] for label in FIVE if rows[label]["low"] is not None}
-        if len(widths) == len(FIVE):
+        if len(widths) == len(FIVE) and median(widths.values()) > 0:  # else nearly all reached the most there is
             ratio = widths.pop("reinforce") / median(widths.values())
             right.append(ratio >= 1.5)
             told.append(f"{name}: {ratio:.1f} times as wide")
@@ -249,7 +250,8 @@ def dpo_is_not_for_reasoning(measured: Measured, memory: Mapping[str, Any]) -> t
 
 
 def critic_pays_on_long_tasks(measured: Measured, memory: Mapping[str, Any]) -> tuple[str, str]:
-    """A contender with a critic is apart from every one without, and above, on some long task."""
+    """The best with a critic is apart from every one without, and above; or it gets half of the way on at most half the tokens
+    that any without needs."""
     told, right = [], []
     for name in [name for name in LONG if name in measured]:
         advice, rows = measured[name]["advice"], _rows(measured[name])
@@ -257,8 +259,16 @@ def critic_pays_on_long_tasks(measured: Measured, memory: Mapping[str, Any]) -> 
         others = set(rows) - critics
         best = next((label for label in rows if label in critics), None)
         beaten = {p["b"] for p in advice["pairs"] if p["a"] == best and not p["tie"] and p["difference"] > 0} & others
-        right.append(bool(best) and beaten == others)
-        told.append(f"{name}: {best or 'none with a critic'} is ahead of {len(beaten)} of {len(others)} without")
+        soon, late = (
+            min((rows[label]["tokens_to"] for label in labels if rows[label]["tokens_to"]), default=None)
+            for labels in (critics, others)
+        )
+        sooner = bool(soon and late and soon <= late / 2)
+        right.append(bool(best) and (beaten == others or sooner))
+        told.append(
+            f"{name}: {best or 'none with a critic'} is ahead of {len(beaten)} of {len(others)} without; half of the way after "
+            f"{soon or nan:,.0f} tokens with a critic, {late or nan:,.0f} without"
+        )
     return _mark(right), "; ".join(told)
 
 

@@ -25,6 +25,8 @@ class Hints:
     with."""
 
     group_size: int
+    of_texts: bool = True
+    """Whether answers are texts, and not episodes of a control task."""
     first: list[Row] = field(default_factory=list)
     last: list[Row] = field(default_factory=list)
     _said: dict[str, int] = field(default_factory=dict)
@@ -37,8 +39,8 @@ class Hints:
             self.first.append(row)
         else:
             self.last = [*self.last, row][-WINDOW:]
-        names = [name for name in RULES if not (name == "tied" and self.group_size < 2)]
-        return [text for name in names if self._due(name) and (text := self._said_now(name))]
+        out = {*(OF_TEXTS if not self.of_texts else ()), *(("tied",) if self.group_size < 2 else ())}
+        return [text for name in RULES if name not in out and self._due(name) and (text := self._said_now(name))]
 
     def _due(self, name: str) -> bool:
         return self._steps - self._said.get(name, -QUIET) >= QUIET
@@ -182,6 +184,8 @@ RULES: dict[str, Rule] = {
     "skipped": no_step,
 }
 """What is looked for, causes before what follows from them."""
+OF_TEXTS = ("truncated", "length")
+"""What is wrong with texts alone: an episode that goes on to its time's end is what one wants."""
 
 
 def _mean(rows: Sequence[Row], key: str) -> float:
