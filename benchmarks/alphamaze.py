@@ -27,14 +27,14 @@ DATA, PAGE = ROOT / "docs" / "recipes" / "alphamaze.json", ROOT / "docs" / "reci
 SEEDS = (1, 2, 3)
 MAZEBENCH = 100
 """The first 100 prompts of the test split: 50 easy, 40 medium, 10 hard. The recipe's own evaluations take the first 1,000."""
-TEMPERATURE = 0.35
+TEMPERATURE = 1.0
 """The recipe's, at which GRPO samples."""
 SUPERVISED = (
     *("--prompts-per-step", "64", "--optimiser", "muon", "--lr", "2e-3", "--warmup", "0.05", "--schedule", "cosine"),
     *("--weight-decay", "0.1", "--eval-problems", "1000", "--threads", "1", "--seed", "0"),
 )
-TARGETS = {"direct": 300, "path": 300, "steps": 57, "reset": 38}
-"""Steps for each kind of demonstration: direct has as many demonstrations as path, the paper's two as many tokens as path."""
+TARGETS = {"direct": 300, "path": 300, "walk": 300, "steps": 57, "reset": 38}
+"""Steps for each kind of demonstration: the first three have as many demonstrations, the paper's two as many tokens as path."""
 
 
 def train(name: str, arguments: list[str]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ run, for want of the model and a GPU.
 TARGETS = {
     "direct": "the moves alone",
     "path": "the cells on the way, one token each, then the moves",
+    "walk": "places and moves on the way, one token each, then the moves",
     "steps": "AlphaMaze's: the grid drawn again at each step, then the moves",
     "reset": "AlphaMaze's with a false start and a RESET",
 }
@@ -98,8 +99,8 @@ def _targets(targets: Mapping[str, Any]) -> str:
     lines = [
         "## What demonstrations should show",
         "",
-        "Supervised training alone, float32, temperature 1, one seed. `direct` has as many demonstrations as `path`; the",
-        "paper's two have as many tokens as `path`, prompts included. Greedy score on 1,000 mazes.",
+        "Supervised training alone, float32, temperature 1, one seed. `direct`, `path` and `walk` have equally many",
+        "demonstrations; the paper's two have as many tokens as `path`, prompts included. Greedy score on 1,000 mazes.",
         "",
         "| target | | demonstrations | tokens | solved | easy | medium | hard |",
         "|---|---|---|---|---|---|---|---|",

@@ -63,8 +63,8 @@ def compare(setting: settings.Setting, runs: int, threads: int, wait: bool = Tru
     seen: dict[str, list[dict[str, Any]]] = {"quintet": [], **{name: [] for name in peers}}
     with tempfile.TemporaryDirectory() as here:
         folder = Path(here)
-        parameters = make(folder / "model", setting)
-        settings.write(folder, setting, setting.size.warm + setting.size.steps)
+        parameters = make(folder, setting)
+        settings.write(folder, setting)
         for _ in range(runs):
             for side in seen:
                 if wait:
@@ -80,12 +80,17 @@ def compare(setting: settings.Setting, runs: int, threads: int, wait: bool = Tru
         "dtype": setting.size.dtype,
         "runs": runs,
         "samples_per_second_ratio": round(ours["samples_per_second"] / best["samples_per_second"], 3),
-        "decode_ratio": round(ours["sampled_tokens_per_second"] / best["sampled_tokens_per_second"], 3),
-        "learn_ratio": round(best["learn_seconds"] / ours["learn_seconds"], 3),
+        "decode_ratio": ratio(ours["sampled_tokens_per_second"], best["sampled_tokens_per_second"]),
+        "learn_ratio": ratio(best["learn_seconds"], ours["learn_seconds"]),
         "peak_memory_ratio": round(ours["peak_mb"] / best["peak_mb"], 3),
         "ratio_spread": spread(seen, setting),
         "sides": sides,
     }
+
+
+def ratio(ours: float, theirs: float) -> float | None:
+    """None where a setting has no such part."""
+    return round(ours / theirs, 3) if ours > 1e-3 and theirs > 1e-3 else None
 
 
 def run(side: str, environment: Path | None, folder: Path, threads: int) -> dict[str, Any]:
@@ -110,13 +115,13 @@ def summary(some: Sequence[Mapping[str, Any]], setting: settings.Setting) -> dic
     step = [x for r in some for x in r["step_seconds"]]
     generate = [x for r in some for x in r["generate_seconds"]]
     tokens = [x for r in some for x in r["sampled_tokens"]]
-    answers = setting.prompts * setting.group
+    answers = setting.answers
     return {
         "step_seconds": round(median(step), 4),
         "generate_seconds": round(median(generate), 4),
         "learn_seconds": round(median(s - g for s, g in zip(step, generate, strict=True)), 4),
         "samples_per_second": round(answers / median(step), 3),
-        "sampled_tokens_per_second": round(median(t / g for t, g in zip(tokens, generate, strict=True)), 1),
+        "sampled_tokens_per_second": round(median(t / g if g else 0.0 for t, g in zip(tokens, generate, strict=True)), 1),
         "peak_mb": round(median(r["peak_mb"] for r in some), 1),
         "import_mb": round(median(r["import_mb"] for r in some), 1),
         "versions": some[0]["versions"],
@@ -158,13 +163,17 @@ def machine() -> dict[str, Any]:
     return {"processor": names[0] if names else platform.processor(), "cores": os.cpu_count(), "system": platform.system()}
 
 
+def shown(found: float | None) -> str:
+    return "     –" if found is None else f"{found:5.2f}×"
+
+
 def line(result: Mapping[str, Any]) -> str:
     """A setting's result in a line."""
     low, high = result["ratio_spread"]
     ours = result["sides"]["quintet"]
     return (
         f"{result['setting']:<14} {result['samples_per_second_ratio']:5.2f}× samples/s ({low:.2f} to {high:.2f})  "
-        f"{result['decode_ratio']:5.2f}× decode  {result['learn_ratio']:5.2f}× learn  "
+        f"{shown(result['decode_ratio'])} decode  {shown(result['learn_ratio'])} learn  "
         f"{result['peak_memory_ratio']:5.2f}× memory  "
         f"step {ours['step_seconds']:.2f} s"
     )

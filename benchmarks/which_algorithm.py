@@ -12,10 +12,12 @@ import argparse
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.which_algorithm_page import page
+from quintet import comparisons
 from quintet.environment import describe
 
 ROOT = Path(__file__).parent.parent
@@ -42,7 +44,15 @@ def measure(name: str, recipe: Path) -> None:
     advice["start"]["model"] = Path(advice["start"]["model"]).name
     machine = {k: v for k, v in describe().items() if k not in ("command", "started", "gpu")}
     DATA.mkdir(exist_ok=True)
-    (DATA / f"{name}.json").write_text(json.dumps({"machine": machine, "advice": advice}, indent=1) + "\n")
+    found = {"machine": machine, "minutes": round(minutes(folder), 1), "advice": advice}
+    (DATA / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+def minutes(folder: Path) -> float:
+    """From the beginning of the first run to the end of the last; where it was stopped in between, that counts too."""
+    runs = [comparisons.read_status(path.parent) for path in folder.rglob(comparisons.STATUS)]
+    began, ended = (f([datetime.fromisoformat(run[key]) for run in runs]) for f, key in ((min, "started"), (max, "ended")))
+    return (ended - began).total_seconds() / 60
 
 
 def kept() -> dict[str, Any]:

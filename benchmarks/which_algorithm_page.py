@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from statistics import median
 from typing import Any
 
 from quintet.observe.formats import interval, score, short
 
 Measured = Mapping[str, Any]
-"""By comparison: {"machine", "advice"}."""
+"""By comparison: {"machine", "minutes", "advice"}."""
 SHOWN, NOT_SHOWN, WRONG, OPEN = "shown", "not shown", "wrong here", "not measured yet"
 FIVE = ("reinforce", "trpo", "ppo", "dpo", "grpo")
 SOURCE = "https://company.hpc-ai.com/blog/grpo-vs-other-rl-algorithms-a-simple-clear-guide"
@@ -112,7 +113,7 @@ def _comparison(name: str, found: Mapping[str, Any]) -> Iterator[str]:
         f"Machine: {machine['processor']}, {machine['cores']} cores, {budget['parallel']} runs at a time; Python "
         f"{machine['python']}, torch {machine['torch']}, transformers {machine['transformers']}, Quintet {machine['quintet']}."
     )
-    yield f"Command: `quintet compare --recipe recipes/compare-{name}.toml`"
+    yield f"Command: `quintet compare --recipe recipes/compare-{name}.toml`; {found['minutes']:.0f} minutes by the clock."
     yield ""
     target = score(advice["target"], unit) if advice["target"] is not None else "–"
     yield _line(
@@ -210,7 +211,7 @@ def reinforce_is_noisy(measured: Measured, memory: Mapping[str, Any]) -> tuple[s
     found, told, right = _those(measured, (), *FIVE), [], []
     for name, rows in found.items():
         widths = {label: rows[label]["high"] - rows[label]["low"] for label in FIVE if rows[label]["low"] is not None}
-        if len(widths) == len(FIVE):
+        if len(widths) == len(FIVE) and median(widths.values()) > 0:  # else nearly all reached the most there is
             ratio = widths.pop("reinforce") / median(widths.values())
             right.append(ratio >= 1.5)
             told.append(f"{name}: {ratio:.1f} times as wide")
@@ -249,7 +250,8 @@ def dpo_is_not_for_reasoning(measured: Measured, memory: Mapping[str, Any]) -> t
 
 
 def critic_pays_on_long_tasks(measured: Measured, memory: Mapping[str, Any]) -> tuple[str, str]:
-    """A contender with a critic is apart from every one without, and above, on some long task."""
+    """The best with a critic is apart from every one without, and above; or it gets half of the way on at most half the tokens
+    that any without needs."""
     told, right = [], []
     for name in [name for name in LONG if name in measured]:
         advice, rows = measured[name]["advice"], _rows(measured[name])
@@ -257,8 +259,16 @@ def critic_pays_on_long_tasks(measured: Measured, memory: Mapping[str, Any]) -> 
         others = set(rows) - critics
         best = next((label for label in rows if label in critics), None)
         beaten = {p["b"] for p in advice["pairs"] if p["a"] == best and not p["tie"] and p["difference"] > 0} & others
-        right.append(bool(best) and beaten == others)
-        told.append(f"{name}: {best or 'none with a critic'} is ahead of {len(beaten)} of {len(others)} without")
+        soon, late = (
+            min((rows[label]["tokens_to"] for label in labels if rows[label]["tokens_to"]), default=None)
+            for labels in (critics, others)
+        )
+        sooner = bool(soon and late and soon <= late / 2)
+        right.append(bool(best) and (beaten == others or sooner))
+        told.append(
+            f"{name}: {best or 'none with a critic'} is ahead of {len(beaten)} of {len(others)} without; half of the way after "
+            f"{soon or nan:,.0f} tokens with a critic, {late or nan:,.0f} without"
+        )
     return _mark(right), "; ".join(told)
 
 

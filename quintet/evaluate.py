@@ -39,6 +39,7 @@ def evaluate(task: Task, sampler: Sampler, sampling: Sampling, problems: int, k:
     return {
         "task": task.name,
         "split": "test",
+        "engine": getattr(task, "engine", "embedded"),
         **({"k": k} if k > 1 else {}),
         **_scores(task, groups, k),
         "parts": _parts(answers),

@@ -156,7 +156,7 @@ class _Session:
             source.restore(self.position.source)
         else:
             self._foresee(stage, learner)
-        clock, hints = _Clock(), Hints(stage.group_size)
+        clock, hints = _Clock(), Hints(stage.group_size, of_texts=getattr(self.run.task, "engine", "") != "control")
 
         def observe(step: int, batch: Batch, stats: Stats) -> None:
             passes = learner.backward_answers / len(batch.tokens)

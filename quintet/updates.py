@@ -28,9 +28,11 @@ class FirstOrder:
     lr: Annotated[float, Gt(0), Le(1)] = 1e-5
     """Peak learning rate: by how much AdamW may change a weight in a step. About 1e-6 for a pretrained model
     trained whole, 1e-5 with adapters, 1e-4 to 1e-3 for a small model from random weights."""
-    optimiser: Literal["adamw", "muon"] = "adamw"
+    optimiser: Literal["adamw", "muon", "adafactor"] = "adamw"
     """adamw; or muon for the weight matrices (orthogonalised momentum, Jordan 2024) and AdamW for the rest: it learned
-    mazes from random weights in half the steps (docs/log.md)."""
+    mazes from random weights in half the steps (docs/log.md); or adafactor (Shazeer & Stern 2018), which remembers next to
+    nothing of a matrix where AdamW remembers twice its size, and whose steps are relative to the weights' own size: take
+    some thirty times AdamW's `lr`."""
     betas: tuple[Fraction, Fraction] = (0.9, 0.95)
     """Decay of AdamW's running means of the gradient and of its square."""
     weight_decay: NonNegative = 0.0

@@ -176,7 +176,7 @@ def test_gradient_is_clipped_to_the_longest_norm():
     assert float(gradient_of(of).norm()) == pytest.approx(0.01, rel=1e-4)
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+@pytest.mark.parametrize("optimiser", ["adamw", "muon", "adafactor"])
 def test_a_step_lowers_its_own_loss(optimiser):
     algorithm = Reinforce(update=FirstOrder(lr=1e-3, optimiser=optimiser))
     of = learner(policy())
@@ -197,7 +197,7 @@ def test_first_step_of_adamw_moves_each_weight_by_the_learning_rate():
     assert torch.allclose(moved[big], -0.01 * gradient[big].sign(), rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+@pytest.mark.parametrize("optimiser", ["adamw", "muon", "adafactor"])
 def test_learning_rate_of_the_moment_is_the_one_that_moves_the_weights(optimiser):
     algorithm = Reinforce(update=FirstOrder(lr=0.01, optimiser=optimiser, warmup=0.5))
 

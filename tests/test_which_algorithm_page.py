@@ -69,7 +69,7 @@ def comparison(*rows: dict[str, Any], apart: tuple[str, ...] = ()) -> dict[str, 
     advice = {"unit": "solved", "rows": ordered, "pairs": pairs, "budget": budget, "problems": 100, "target": 0.3}
     machine = dict.fromkeys(("processor", "cores", "python", "torch", "transformers", "quintet"), "x")
     said = {"start": {"score": 0.2, "low": 0.18, "high": 0.22}, "sentences": ["A.", "B."], "next": "C.", "warnings": ["D."]}
-    return {"machine": machine, "advice": {**advice, **said}}
+    return {"machine": machine, "minutes": 28.6, "advice": {**advice, **said}}
 
 
 FIVE = (
@@ -113,6 +113,9 @@ def test_a_critic_earns_its_keep_where_it_is_ahead_of_all_without_one():
     tied = comparison(row("ppo", 0.9), row("grpo", 0.5), row("dpo", 0.4), apart=("ppo>dpo",))
     assert critic_pays_on_long_tasks({"cartpole": tied}, MEMORY)[0] == WRONG
     assert critic_pays_on_long_tasks({"maze": ahead}, MEMORY)[0] == OPEN
+    for tokens, mark in ((4_000, SHOWN), (6_000, WRONG)):
+        rows = ({**row("ppo", 0.9), "tokens_to": tokens}, {**row("grpo", 0.9), "tokens_to": 10_000}, row("dpo", 0.4))
+        assert critic_pays_on_long_tasks({"guess": comparison(*rows)}, MEMORY)[0] == mark
 
 
 def test_memory_is_marked_by_what_was_measured():

@@ -8,7 +8,13 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3ForSequenceClassification,
+)
 
 from benchmarks.versus.settings import Setting
 
@@ -17,7 +23,8 @@ CONSTANT = 4.0
 
 @torch.no_grad()
 def make(folder: Path, setting: Setting) -> int:
-    """The model of the setting in `folder`; its number of parameters.
+    """The model of the setting in `folder`/model and, for PPO, a reward model of its size in `folder`/score; the number of the
+    model's parameters.
 
     Its first hidden unit is made constant, and the end token reads it: so answers of a fixed length never end early, and ragged
     ones end with the same probability at every token, whatever the random weights say of the others."""
@@ -47,8 +54,12 @@ def make(folder: Path, setting: Setting) -> int:
     wanted = log(size.vocabulary * 3 / setting.answer) if setting.ragged else -40.0
     embeddings[0, 0] += wanted / constant
     model.generation_config = GenerationConfig(eos_token_id=0, pad_token_id=1)
-    model.save_pretrained(folder)
-    _tokenizer(size.vocabulary).save_pretrained(folder)
+    model.save_pretrained(folder / "model")
+    _tokenizer(size.vocabulary).save_pretrained(folder / "model")
+    if setting.algorithm == "ppo":
+        score = Qwen3ForSequenceClassification.from_pretrained(folder / "model", num_labels=1)
+        score.save_pretrained(folder / "score")
+        _tokenizer(size.vocabulary).save_pretrained(folder / "score")
     return model.num_parameters()
 
 

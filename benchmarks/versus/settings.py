@@ -49,7 +49,8 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Setting:
-    """One comparison: `name` is SIZE-PROMPT-ANSWER, or SIZE-ragged, with `-decode` behind it where only answers are written."""
+    """One comparison: `name` is SIZE-PROMPT-ANSWER, or SIZE-ragged; +sft, +dpo or +ppo behind it names another algorithm than
+    GRPO, +decode answers alone. A step of SFT has as many demonstrations as one of GRPO has answers, DPO half as many pairs."""
 
     name: str
     size: Size
@@ -63,11 +64,30 @@ class Setting:
     prompts: int = PROMPTS
     group: int = GROUP
 
+    epochs: int = 2
+    """PPO's passes over each batch."""
+
     @property
     def micro_batch(self) -> int:
         return self.size.micro_batch
 
+    @property
+    def answers(self) -> int:
+        """Answers a step."""
+        return self.prompts * self.group
 
+    @property
+    def steps(self) -> int:
+        """Steps of a run, those before the measured ones included."""
+        return self.size.warm + self.size.steps
+
+    @property
+    def rows(self) -> int:
+        """Rows of data that a step reads."""
+        return {"sft": self.answers, "dpo": self.answers // 2}.get(self.algorithm, self.prompts)
+
+
+ALGORITHMS = ("grpo", "ppo", "dpo", "sft", "decode")
 LENGTHS = {"128-128": (128, 128), "512-64": (512, 64), "64-512": (64, 512), "ragged": (256, 512)}
 
 
@@ -75,21 +95,30 @@ def setting(name: str) -> Setting:
     """The setting of that name. Raises ValueError where there is none.  Example: setting("5m-512-64").prompt == 512"""
     size, _, rest = name.partition("-")
     lengths, _, algorithm = rest.partition("+")
-    if size not in SIZES or lengths not in LENGTHS:
-        raise ValueError(f"There is no setting {name!r}: one is SIZE-LENGTHS, of {', '.join(SIZES)} and {', '.join(LENGTHS)}.")
+    if size not in SIZES or lengths not in LENGTHS or algorithm not in ("", *ALGORITHMS):
+        raise ValueError(
+            f"There is no setting {name!r}: one is SIZE-LENGTHS or SIZE-LENGTHS+ALGORITHM, of {', '.join(SIZES)}; "
+            f"{', '.join(LENGTHS)}; {', '.join(ALGORITHMS)}."
+        )
     prompt, answer = LENGTHS[lengths]
     return Setting(name, SIZES[size], prompt, answer, lengths == "ragged", algorithm or "grpo")
 
 
-def write(folder: Path, chosen: Setting, steps: int) -> None:
-    """setting.json, which both sides read, and prompts.jsonl, enough for `steps` steps."""
+def write(folder: Path, chosen: Setting) -> None:
+    """setting.json, which both sides read, and prompts.jsonl, enough for all steps of a run."""
     from random import Random
 
     rng = Random(0)
-    rows = []
-    for _ in range(steps * chosen.prompts):
-        length = rng.randint(chosen.prompt // 4, chosen.prompt) if chosen.ragged else chosen.prompt
-        rows.append({"prompt": " ".join(f"w{rng.randrange(2, chosen.size.vocabulary)}" for _ in range(length))})
+
+    def words(longest: int) -> str:
+        length = rng.randint(longest // 4, longest) if chosen.ragged else longest
+        return " ".join(f"w{rng.randrange(2, chosen.size.vocabulary)}" for _ in range(length))
+
+    told = {"sft": ("completion",), "dpo": ("chosen", "rejected")}.get(chosen.algorithm, ())
+    rows = [
+        {"prompt": words(chosen.prompt), **{key: " " + words(chosen.answer) for key in told}}
+        for _ in range(chosen.steps * chosen.rows)
+    ]
     (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "setting.json").write_text(json.dumps({**asdict(chosen), "folder": str(folder)}))
     (folder / "reward.py").write_text(REWARD)

@@ -34,7 +34,7 @@ def advise(folder: Path, target: float | None = None, write: bool = True) -> Adv
         what = f"every run that ended has failed, the first one so: {reasons[0]}" if reasons else "no run has ended yet."
         raise ValueError(f"{folder}: {what} Go on with: quintet compare --resume {folder}")
     scores, strata, left_out = outcomes(finished)
-    start = _start(next(f for some in finished.values() for f in some), settings)
+    start = _start(max(finished.values(), key=len), settings)
     estimates = {label: statistics.mean_score(some, strata) for label, some in scores.items()}
     target = _target(start["score"], estimates) if target is None else target
     axis = _axis(finished)
@@ -60,11 +60,12 @@ def advise(folder: Path, target: float | None = None, write: bool = True) -> Adv
     return advice
 
 
-def _start(run: Finished, settings: dict[str, Any]) -> Advice:
-    """What every contender began from. All runs scored it, on the same problems with the same random numbers."""
+def _start(runs: list[Finished], settings: dict[str, Any]) -> Advice:
+    """What every contender began from, by the runs of one of them. All scored it, on the same problems with the same random
+    numbers; random weights are each seed's own, and then it is their mean, between the lowest and the highest limits."""
     stages = [str(stage.get("name", stage["algorithm"])) for stage in settings.get("start", [])]
-    row = run.evaluations[0]
-    return {"model": settings["model"], "stages": stages, **{key: number(row, key) for key in ("score", "low", "high")}}
+    score, low, high = ([number(run.evaluations[0], key) for run in runs] for key in ("score", "low", "high"))
+    return {"model": settings["model"], "stages": stages, "score": fmean(score), "low": min(low), "high": max(high)}
 
 
 def _target(start: float, estimates: dict[str, Estimate]) -> float:

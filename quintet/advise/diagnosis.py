@@ -39,7 +39,7 @@ def diagnosis_of(steps: Sequence[Row], start: Row, end: Row) -> Diagnosis:
     unit = str(end.get("unit", "reward"))
     before, after = (score(number(row, "score"), unit) for row in (start, end))
     broken = _broken(steps)
-    causes = [*_causes(steps)]
+    causes = _causes(steps, of_texts=end.get("engine") != "control")
     because = f" {' '.join(causes)}" if causes else ""
     if broken:
         return Diagnosis(True, f"Diverged: {broken}; it ended at {after} from {before}.{because}")
@@ -61,8 +61,8 @@ def _broken(steps: Sequence[Row]) -> str:
     return f"a gradient was no finite number in {wild} of {len(steps)} steps" if wild > MANY_WILD * len(steps) else ""
 
 
-def _causes(steps: Sequence[Row]) -> list[str]:
-    """What held the run back or is odd about it, as its last third shows."""
+def _causes(steps: Sequence[Row], of_texts: bool) -> list[str]:
+    """What held the run back or is odd about it, as its last third shows. An episode may be long, and its end is no cut."""
     late = steps[-max(1, len(steps) // 3) :]
     early = steps[: max(1, len(steps) // 10)]
     told: tuple[tuple[str, Callable[[float], bool], Callable[[float], str]], ...] = (
@@ -87,9 +87,10 @@ def _causes(steps: Sequence[Row]) -> list[str]:
             lambda nats: f"Its steps went far (KL {short(nats, 2)} nats a token): lower lr.",
         ),
     )
+    told = tuple(rule for rule in told if of_texts or rule[0] != "completions/clipped_ratio")
     found = [say(mean) for key, wrong, say in told if isfinite(mean := _mean(late, key)) and wrong(mean)]
     lengths = [_mean(rows, "completions/mean_length") for rows in (early, late)]
-    if all(map(isfinite, lengths)) and _has(steps, "reward") and lengths[1] > LONGER * lengths[0]:
+    if of_texts and all(map(isfinite, lengths)) and _has(steps, "reward") and lengths[1] > LONGER * lengths[0]:
         found.append(f"Its answers grew from {short(lengths[0], 2)} to {short(lengths[1], 2)} tokens: look for a cheat.")
     return found
 

@@ -25,6 +25,8 @@ class Hints:
     with."""
 
     group_size: int
+    of_texts: bool = True
+    """Whether answers are texts, and not episodes of a control task."""
     first: list[Row] = field(default_factory=list)
     last: list[Row] = field(default_factory=list)
     _said: dict[str, int] = field(default_factory=dict)
@@ -37,8 +39,8 @@ class Hints:
             self.first.append(row)
         else:
             self.last = [*self.last, row][-WINDOW:]
-        names = [name for name in RULES if not (name == "tied" and self.group_size < 2)]
-        return [text for name in names if self._due(name) and (text := self._said_now(name))]
+        out = {*(OF_TEXTS if not self.of_texts else ()), *(("tied",) if self.group_size < 2 else ())}
+        return [text for name in RULES if name not in out and self._due(name) and (text := self._said_now(name))]
 
     def _due(self, name: str) -> bool:
         return self._steps - self._said.get(name, -QUIET) >= QUIET
@@ -103,8 +105,8 @@ def collapsed(first: Sequence[Row], last: Sequence[Row]) -> str | None:
     """Nothing is tried any more, and the reward doesn't rise."""
     before, now = _mean(first, "entropy"), _mean(last, "entropy")
     gain = _mean(last, "reward") - _mean(first, "reward")
-    learned = gain >= 0.5 * _mean(first, "reward_std") > 0
-    if not (now < 0.05 and now < 0.2 * before) or learned:
+    small = gain < max(0.5 * _mean(first, "reward_std"), 1e-9)  # never without rewards: demonstrations are meant to decide
+    if not (now < 0.05 and now < 0.2 * before and small):
         return None
     return (
         f"The entropy collapsed from {short(before, 2)} to {short(now, 2)} nats a token and the reward hardly moved: the model "
@@ -182,6 +184,8 @@ RULES: dict[str, Rule] = {
     "skipped": no_step,
 }
 """What is looked for, causes before what follows from them."""
+OF_TEXTS = ("truncated", "length")
+"""What is wrong with texts alone: an episode that goes on to its time's end is what one wants."""
 
 
 def _mean(rows: Sequence[Row], key: str) -> float:

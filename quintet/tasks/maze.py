@@ -20,6 +20,7 @@ from quintet.tasks.maze_format import (
     direct_target,
     encode,
     path_target,
+    place_pieces,
     reset_target,
     steps_target,
     walk_target,
@@ -62,9 +63,9 @@ class MazeTask:
     size: Side = 5
     """Cells a side, 3 to 10. AlphaMaze: 5."""
     target: Literal["direct", "path", "walk", "steps", "reset"] = "direct"
-    """What demonstrations show: the moves alone; the cells on the way, then the moves; the same with moves beside the cells;
-    AlphaMaze's steps with the grid drawn again at each; those after a false start and a RESET. It also sets the form that
-    `instructions` ask for."""
+    """What demonstrations show: the moves alone; the cells on the way, then the moves; places and moves on the way, then the
+    moves; AlphaMaze's steps with the grid drawn again at each; those after a false start and a RESET. It also sets the form
+    that `instructions` ask for."""
     scorer: Literal["strict", "compat"] = "strict"
     """Who decides what is correct: strict reads moves only and wants the walk to end at the target; compat shares the quirks of
     AlphaMaze's evaluator, for numbers that compare with its paper's."""
@@ -144,7 +145,8 @@ class MazeTask:
         Together they write every prompt without instructions and every demonstration.
         """
         thinking, moving = self.target != "direct", self.target in ("steps", "reset")
-        return answer_pieces(self.size, thinking) + cell_pieces(self.size, moving)
+        places = place_pieces(self.size) if self.target == "walk" else []
+        return answer_pieces(self.size, thinking) + cell_pieces(self.size, moving) + places
 
     def longest_answer(self) -> int:
         """No demonstration of a path within `max_steps` has more tokens of `pieces()`, the end of text included.

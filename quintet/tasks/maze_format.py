@@ -126,12 +126,14 @@ def path_target(maze: Maze, moves: Sequence[str]) -> str:
 
 
 def walk_target(maze: Maze, moves: Sequence[str]) -> str:
-    """`path_target` with each move behind the cell it is made from: the moves at the end only repeat what stands there."""
-    cells, cell, thought = _cells(maze), maze.origin, ""
+    """The places on the way, without their walls, each with the move that is made there, between think tags; then the moves.
+
+    A place follows from the one before it and the move, and the moves at the end only repeat what stands there."""
+    places, cell, thought = place_pieces(maze.size), maze.origin, ""
     for move in moves:
-        thought += f"{cells[cell]}<|{move}|>"
+        thought += f"{places[cell]}<|{move}|>"
         cell = _next(maze, cell, move)
-    return f"<think>{thought}{cells[cell]}</think>{direct_target(moves)}"
+    return f"<think>{thought}{places[cell]}</think>{direct_target(moves)}"
 
 
 def steps_target(maze: Maze, moves: Sequence[str]) -> str:
@@ -207,6 +209,11 @@ def cell_pieces(size: int, moving: bool = False) -> list[str]:
         possible = [walls for walls in range(CLOSED) if walls & border == border]
         pieces += [f"{prefixes[walls]}<|{mark}|>" for walls in possible for mark in marks]
     return pieces
+
+
+def place_pieces(size: int) -> list[str]:
+    """Each cell's place alone, by row and column.  Example: the sixth of a 5×5 maze is <|1-0|>"""
+    return [f"<|{cell // size}-{cell % size}|>" for cell in range(size * size)]
 
 
 def answer_pieces(size: int, thinking: bool = False) -> list[str]:

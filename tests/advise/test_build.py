@@ -17,6 +17,18 @@ APART = {"grpo": (0.70, 0.71, 0.70), "ppo": (0.40, 0.41, 0.40)}
 TIE = {"grpo": (0.60, 0.61, 0.62), "ppo": (0.62, 0.60, 0.61), "dpo": (0.61, 0.62, 0.60)}
 
 
+def test_random_weights_that_differ_by_seed_are_begun_from_in_the_mean(tmp_path: Path):
+    folder = write_comparison(tmp_path / "c", {"grpo": (0.9, 0.9), "ppo": (0.9, 0.9)})
+    for label in ("grpo", "ppo"):
+        path = folder / label / "seed-2" / "evaluations.jsonl"
+        first, *others = [json.loads(line) for line in path.read_text().splitlines()]
+        write_rows(path, [{**first, "score": 0.6, "low": 0.5, "high": 0.7}, *others])
+    one = json.loads((folder / "grpo/seed-1/evaluations.jsonl").read_text().splitlines()[0])
+    start = advise(folder)["start"]
+    assert start["score"] == pytest.approx((one["score"] + 0.6) / 2)
+    assert (start["low"], start["high"]) == (pytest.approx(one["low"]), 0.7)
+
+
 def test_rows_are_as_measured(tmp_path: Path):
     advice = advise(write_comparison(tmp_path / "c", APART, cpu={"ppo": 40.0}))
     grpo, ppo = advice["rows"]

@@ -75,3 +75,13 @@ def test_what_held_a_run_back_is_named(changes: dict[str, Any], told: str):
 def test_answers_that_explode_are_named():
     growing = [{**row, "completions/mean_length": 5.0 + 10 * (i > 15)} for i, row in enumerate(steps())]
     assert "grew from 5 to 15 tokens" in diagnosis_of(growing, at(0.2), at(0.4)).sentence
+
+
+def test_an_episode_may_last_to_its_times_end_and_grow():
+    longer = [
+        {**row, "completions/mean_length": 20.0 + 15 * i, "completions/clipped_ratio": 0.9} for i, row in enumerate(steps())
+    ]
+    assert diagnosis_of(longer, at(0.2), {**at(0.4), "engine": "control"}).sentence == "Improved from 20.0 % to 40.0 %."
+    told = diagnosis_of(longer, at(0.2), {**at(0.4), "engine": "embedded"}).sentence
+    assert "cut off" in told
+    assert "look for a cheat" in told

@@ -50,6 +50,51 @@ DISTRIBUTIONS = {
 }
 
 
+def reshaped(p: np.ndarray, sampling: Sampling) -> np.ndarray:
+    """What the settings make of probabilities, one token after the other, as one would explain it."""
+    p = p ** (1 / sampling.temperature)
+    order = np.argsort(-p, kind="stable")
+    kept: list[int] = list(order[: (sampling.top_k or len(p))])
+    mass, taken = p[kept] / p[kept].sum(), 0.0
+    for rank in range(len(kept)):
+        if taken >= sampling.top_p:
+            kept = kept[:rank]
+            break
+        taken += mass[rank]
+    kept = [i for i in kept if p[i] >= sampling.min_p * p[order[0]]]
+    found = np.zeros_like(p)
+    found[kept] = p[kept]
+    return found / found.sum()
+
+
+@pytest.mark.parametrize("name", [name for name in DISTRIBUTIONS if name != "greedy"])
+def test_a_hundred_thousand_tokens_of_the_whole_decoder_follow_the_distribution(name):
+    """χ² over what follows each token, in a batch whose rows are filled again all the time; the bound is passed by chance once
+    in ten thousand."""
+    sampling = replace(DISTRIBUTIONS[name], max_new_tokens=50)
+    logits = torch.from_numpy(np.sin(np.arange(256.0) * 1.7).reshape(16, 16) * 1.5).float()
+    logits[:, token(END)] = -2.0  # answers end by themselves, at all lengths
+    rollouts = sampler(bigram(logits), rows=1024).generate(
+        [Prompt(str(i), text="ab?") for i in range(1000)], 8, sampling, seed=5
+    )
+    counts = np.zeros((16, 16))
+    for rollout in rollouts:
+        behind = len(rollout.tokens) - sum(rollout.action)
+        np.add.at(counts, (rollout.tokens[behind - 1 : -1], rollout.tokens[behind:]), 1)
+    assert counts.sum() > 100_000
+    statistic = degrees = 0.0
+    for before in counts.sum(1).nonzero()[0]:
+        p = logits[int(before)].double().softmax(0).numpy()
+        expected = counts[before].sum() * reshaped(p, sampling)
+        assert not counts[before][expected == 0].any()
+        often = expected > 5
+        statistic += float(((counts[before] - expected)[often] ** 2 / expected[often]).sum())
+        degrees += often.sum() - 1
+    assert degrees > 15
+    spread = 2 / (9 * degrees)
+    assert statistic < degrees * (1 - spread + 3.719 * sqrt(spread)) ** 3  # Wilson and Hilferty 1931
+
+
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 @pytest.mark.parametrize("group_size", [1, 3])

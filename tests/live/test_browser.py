@@ -78,6 +78,23 @@ def test_steps_answers_and_scores_arrive_while_the_run_writes_them(page: chromiu
         assert page.complaints == []
 
 
+def test_the_run_under_way_is_shown_until_somebody_chooses_another(page: chromium.Page, tmp_path: Path) -> None:
+    folder = write_comparison(tmp_path / "maze", labels=("ppo", "grpo"), seeds=1, steps=20, done=[1, 0.5])
+    value = "document.getElementById('run').value"
+    with live_page(folder) as address:
+        page.open(address)
+        page.wait_for(f"{value} === 'grpo/seed-0'")
+        page.wait_for(DRAWN)
+        (folder / "ppo/seed-0/status.json").write_text('{"state": "running"}')
+        (folder / "grpo/seed-0/status.json").write_text('{"state": "done"}')
+        page.wait_for(f"{value} === 'ppo/seed-0'")
+        page.press("r")
+        page.wait_for(f"{value} === 'grpo/seed-0'")
+        append(folder / "ppo/seed-0/metrics.jsonl", metrics_row("ppo", 0, 21, 40))
+        page.wait_for("[...document.querySelectorAll('#runs tr')].some((row) => row.textContent.includes('21'))")
+        assert page.evaluate(value) == "grpo/seed-0"
+
+
 def test_a_step_that_is_being_read_stays_when_a_newer_one_arrives(page: chromium.Page, tmp_path: Path) -> None:
     run = write_member(tmp_path / "run", "grpo", 0, 40, 0.5)
     with live_page(run) as address:
@@ -126,6 +143,9 @@ def test_what_a_model_wrote_is_text_everywhere(page: chromium.Page, hostile: str
 def test_a_line_of_100_kilobytes_is_cut_scrolls_in_itself_and_is_whole_on_demand(page: chromium.Page, hostile: str) -> None:
     page.open(hostile, 390)
     page.wait_for(DRAWN)
+    page.press("R")
+    page.wait_for("document.getElementById('run').value === 'reinforce/seed-0'")
+    page.wait_for("document.querySelector('#groups').textContent.includes('WWW')")
     assert (
         page.evaluate("Math.max(...[...document.querySelectorAll('#groups pre')].map((pre) => pre.textContent.length))") <= 2000
     )
@@ -203,6 +223,8 @@ def test_everything_can_be_done_with_the_keyboard(page: chromium.Page, hostile: 
     page.press("ArrowLeft")
     page.wait_for("document.querySelector('.readout').textContent.startsWith('At ')")
     assert "grpo 0." in shown(page, ".readout")
+    page.press("R")
+    page.wait_for("document.getElementById('run').value === 'reinforce/seed-0'")
     page.press("r")
     page.wait_for("document.getElementById('run').value === 'reinforce/seed-1'")
     page.wait_for("document.getElementById('step').value === '6'")

@@ -66,6 +66,19 @@ def test_each_sign_is_said_once_with_what_to_do(later: dict[str, Any], what: str
     assert next_ in text
 
 
+def test_demonstrations_may_take_the_entropy_away():
+    hints, steep = Hints(1), [6.9] * WINDOW + [0.04] * WINDOW
+    assert [text for entropy in steep for text in hints.after({"loss": 0.1, "entropy": entropy, "skipped_updates": 0.0})] == []
+
+
+def test_episodes_may_be_long():
+    later = {"completions/clipped_ratio": 0.9, "completions/mean_length": 400.0, "reward": 0.9}
+    for of_texts, told in ((True, 2), (False, 0)):
+        hints = Hints(8, of_texts)
+        rows = [HEALTHY] * WINDOW + [{**HEALTHY, **later}] * WINDOW
+        assert len([text for row in rows for text in hints.after(row)]) == told
+
+
 def test_running_kl_is_said_only_while_it_grows():
     hints, found = Hints(8), []
     for step in range(2 * WINDOW):

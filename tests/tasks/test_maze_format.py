@@ -117,15 +117,8 @@ def test_path_target_names_the_cells_from_origin_to_target_before_the_moves():
     )
 
 
-def test_walk_target_has_each_move_behind_the_cell_it_is_made_from():
-    assert walk_target(SMALL, ["right", "down"]) == (
-        "<think>"
-        "<|0-0|><|up_down_left_wall|><|origin|><|right|>"
-        "<|0-1|><|up_right_wall|><|blank|><|down|>"
-        "<|1-1|><|down_left_right_wall|><|target|>"
-        "</think>"
-        "<|right|><|down|>"
-    )
+def test_walk_target_has_each_move_behind_the_place_it_is_made_from():
+    assert walk_target(SMALL, ["right", "down"]) == ("<think><|0-0|><|right|><|0-1|><|down|><|1-1|></think><|right|><|down|>")
 
 
 def test_steps_target_redraws_the_grid_at_each_step():

@@ -151,6 +151,8 @@ def _held(model: PreTrainedModel, within: Context, length: int) -> int:
     return sum(kept.values())
 
 
+REMEMBERED = {"adamw": 2, "muon": 1, "adafactor": 0}
+"""Numbers that an optimiser keeps of each parameter."""
 NATURAL_STEP = 6
 """Vectors of the policy's size that a natural step works with at a time, as numbers that it keeps of each parameter."""
 
@@ -188,7 +190,7 @@ def foresee(learner: Any, stage: Stage, policy: Policy, run: Run) -> tuple[int, 
     """What a stage will need at its peak (bytes), and that in a sentence. Where nobody said how many answers share a pass, as
     many do from now on as are expected to fit."""
     shape = stage_shape(stage, run.task, policy.tokenizer, run.sampling)
-    remembered = {"adamw": 2, "muon": 1}.get(str(getattr(stage.algorithm.update, "optimiser", None)), NATURAL_STEP)
+    remembered = REMEMBERED.get(str(getattr(stage.algorithm.update, "optimiser", None)), NATURAL_STEP)
     forecast = Forecast(policy.model, learner.trained, remembered, learner.within, run.machine.sampled_in)
     free, held = free_bytes(learner.device), held_bytes(learner.device)
     if not learner.micro_batch and free is not None:

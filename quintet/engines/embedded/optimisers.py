@@ -13,19 +13,22 @@ from quintet.updates import FirstOrder
 
 class Optimiser:
     """AdamW for every parameter; or Muon for the hidden weight matrices and AdamW for the rest, as its author advises
-    (Jordan 2024): embeddings, output and scalar heads, norms and biases."""
+    (Jordan 2024): embeddings, output and scalar heads, norms and biases. Or Adafactor for every parameter."""
 
     def __init__(self, modules: Sequence[torch.nn.Module], settings: FirstOrder) -> None:
         model, *others = modules
         trained = [p for module in modules for p in module.parameters() if p.requires_grad]
         outer = {id(p) for m in (_embedding(model), *_heads(model), *others) if m is not None for p in m.parameters()}
+        if settings.optimiser == "adafactor":
+            self.parts: list[torch.optim.Optimizer] = [
+                torch.optim.Adafactor(trained, lr=settings.lr, weight_decay=settings.weight_decay)
+            ]
+            return
         hidden = [p for p in trained if p.dim() == 2 and id(p) not in outer] if settings.optimiser == "muon" else []
         ours = {id(p) for p in hidden}
         rest = [p for p in trained if id(p) not in ours]
         decay = settings.weight_decay
-        self.parts: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(rest, lr=settings.lr, betas=settings.betas, weight_decay=decay)
-        ]
+        self.parts = [torch.optim.AdamW(rest, lr=settings.lr, betas=settings.betas, weight_decay=decay)]
         if hidden:
             self.parts += [Muon(hidden, settings.lr, decay)]
 

@@ -9,11 +9,11 @@ import { showNumbers, showRuns } from "./runs.js";
 
 const CURVES_EVERY = 1500; // milliseconds between two drawings at most
 let told = null; // the newest overview
-let run = null; // the chosen run
+let run = null; // the run that somebody chose
+let shown = null; // the run that is shown
 let metric = "";
 let drawn = 0, waiting = null;
 
-const chosen = () => told.runs.find(({ id }) => id === run) ?? told.runs[0];
 const axis = () => document.querySelector("input[name=x]:checked").value;
 
 // ---- what the server says ----------------------------------------------------------------------------------------------
@@ -37,6 +37,15 @@ function connection(there) {
   say(byId("connection"), { running: "Live", there: "Connected", gone: "The server is gone. What was last seen stays here." }[state]);
 }
 
+/** The run that somebody chose; until then one that is under way, or else the first with answers. */
+function chosen() {
+  const [of, now] = [run, shown].map((wanted) => told.runs.find(({ id }) => id === wanted));
+  const underWay = ({ state }) => state === "running";
+  const one = of ?? (now && underWay(now) ? now : told.runs.find(underWay) ?? now ?? told.runs.find(({ answers }) => answers) ?? told.runs[0]);
+  shown = one?.id ?? null;
+  return one;
+}
+
 function showOverview() {
   const one = chosen();
   offerRuns();
@@ -51,8 +60,8 @@ function offerRuns() {
   byId("run-choice").hidden = told.runs.length < 2;
   if (select.childElementCount !== told.runs.length) {
     select.replaceChildren(...told.runs.map(({ id, name }) => el("option", { value: id }, name)));
-    select.value = chosen()?.id ?? "";
   }
+  if (document.activeElement !== select) select.value = shown ?? "";
 }
 
 function choose(id) {

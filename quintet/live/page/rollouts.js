@@ -13,16 +13,17 @@ const problem = (error) => {
 };
 
 const load = newest(async (isNewest, step, start = 0) => {
+  searching = false;
+  const wanted = () => isNewest() && !searching; // an answer that comes behind a search's must not take its place
   try {
     const answer = await ask("step", { run, step: step ?? "last", start });
-    if (isNewest()) show(answer);
+    if (wanted()) show(answer);
   } catch (error) {
-    if (isNewest()) problem(error);
+    if (wanted()) problem(error);
   }
 });
 
 function show(answer) {
-  searching = false;
   place = answer;
   byId("step").value = answer.step;
   byId("before").disabled = answer.before === null;
@@ -75,7 +76,7 @@ const search = newest(async (isNewest, text, from = 0, list = null) => {
   searching = true;
   try {
     const { hits, next, searched } = await ask("search", { run, text, from });
-    if (!isNewest()) return;
+    if (!isNewest() || !searching) return;
     list ??= byId("groups").replaceChildren() ?? byId("groups").appendChild(el("ol", { class: "rollouts hits" }));
     list.append(...hits.map((hit) => answerItem(hit, run, found(hit))));
     list.nextSibling?.remove();
@@ -83,7 +84,7 @@ const search = newest(async (isNewest, text, from = 0, list = null) => {
     say(byId("rollout-note"), `${number || "No"} ${number === 1 ? "answer holds" : "answers hold"} “${text}” in ${Math.round(100 * searched)} % of the file.`);
     if (next !== null) list.after(el("button", { type: "button", onclick: () => search(text, next, list) }, "Search on"));
   } catch (error) {
-    if (isNewest()) problem(error);
+    if (isNewest() && searching) problem(error);
   }
 });
 
