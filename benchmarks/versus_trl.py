@@ -65,6 +65,7 @@ def compare(setting: settings.Setting, runs: int, threads: int, wait: bool = Tru
         folder = Path(here)
         parameters = make(folder, setting)
         settings.write(folder, setting)
+        floor = least(folder, threads, wait) if setting.algorithm == "grpo" else None
         for _ in range(runs):
             for side in seen:
                 if wait:
@@ -84,8 +85,18 @@ def compare(setting: settings.Setting, runs: int, threads: int, wait: bool = Tru
         "learn_ratio": ratio(best["learn_seconds"], ours["learn_seconds"]),
         "peak_memory_ratio": round(ours["peak_mb"] / best["peak_mb"], 3),
         "ratio_spread": spread(seen, setting),
+        "floor": floor,
+        "step_over_floor": round(ours["step_seconds"] / sum(floor.values()), 2) if floor else None,
         "sides": sides,
     }
+
+
+def least(folder: Path, threads: int, wait: bool) -> dict[str, float]:
+    """Seconds of the products alone."""
+    if wait:
+        until_quiet()
+    found = process([sys.executable, "-m", "benchmarks.versus.floor", str(folder), str(threads)], threads)
+    return {key: round(seconds, 4) for key, seconds in found.items()}
 
 
 def ratio(ours: float, theirs: float) -> float | None:
@@ -100,14 +111,17 @@ def run(side: str, environment: Path | None, folder: Path, threads: int) -> dict
         command = [str(environment / "bin" / "python"), str(Path(__file__).parent / "versus" / "theirs.py")]
     for name in ("run", "trl"):
         subprocess.run(["rm", "-rf", str(folder / name)], check=True)
+    return process([*command, str(folder), str(threads)], threads)
+
+
+def process(command: Sequence[str], threads: int) -> dict[str, Any]:
+    """What a process of its own prints behind RESULT."""
     variables = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [*command, str(folder), str(threads)], cwd=ROOT, capture_output=True, text=True, env=variables, check=False
-    )
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=variables, check=False)
     for text in done.stdout.splitlines():
         if text.startswith("RESULT "):
             return json.loads(text.removeprefix("RESULT "))
-    raise SystemExit(f"{side} failed:\n{done.stderr[-3000:]}")
+    raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
 
 
 def summary(some: Sequence[Mapping[str, Any]], setting: settings.Setting) -> dict[str, Any]:
