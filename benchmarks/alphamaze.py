@@ -27,7 +27,7 @@ DATA, PAGE = ROOT / "docs" / "recipes" / "alphamaze.json", ROOT / "docs" / "reci
 SEEDS = (1, 2, 3)
 MAZEBENCH = 100
 """The first 100 prompts of the test split: 50 easy, 40 medium, 10 hard. The recipe's own evaluations take the first 1,000."""
-TEMPERATURE = 1.0
+TEMPERATURE = 0.35
 """The recipe's, at which GRPO samples."""
 SUPERVISED = (
     *("--prompts-per-step", "64", "--optimiser", "muon", "--lr", "2e-3", "--warmup", "0.05", "--schedule", "cosine"),

@@ -80,7 +80,7 @@ def _cost(advice: dict[str, Any]) -> Table:
             short(_number(row["cpu_seconds"])),
             short(_number(row["wall_seconds"])),
             _count(row["peak_memory_mb"]),
-            ", ".join(row["networks"][1:]) or "none",
+            "\n".join(row["networks"][1:]) or "none",
             short(_number(row["passes"]), 2),
             f"{row['diverged']} of {row['seeds']}" if row["diverged"] else "no",
         )
@@ -98,9 +98,10 @@ def _against(advice: dict[str, Any]) -> Table:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number == 0 or name in ("why", "verdict", "applies") else "right")
+        left = number == 0 or name in ("why", "verdict", "applies")
+        table.add_column(name, justify="left" if left else "right", no_wrap=number == 0)  # a label is never cut
     return table
 
 

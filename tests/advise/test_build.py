@@ -157,3 +157,13 @@ def test_the_table_has_every_contender_and_acts_on_no_label(tmp_path: Path):
     assert "[bold]" in text
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_no_label_is_cut_where_a_line_is_short(tmp_path: Path):
+    advice = advise(write_comparison(tmp_path / "c", TIE))
+    for row in advice["rows"]:
+        row |= {"label": f"{row['label']}-given-pairs", "networks": ["policy", "reference", "reward model"]}
+    out = StringIO()
+    show(advice, out)
+    assert "…" not in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines())) <= 80
