@@ -26,6 +26,7 @@ from benchmarks.versus import settings
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 PEERS = {"trl 1.16.0": ROOT / ".venv-parity", "trl 1.9.2": ROOT / ".venv-trl-1.9.2"}
+WITH_PPO = ("trl 1.9.2",)
 QUIET = 0.1
 """Cores that others may use while a run is measured."""
 DEFAULT = ("5m-128-128", "5m-512-64", "5m-64-512", "5m-ragged", "48m-128-128", "48m-512-64", "48m-64-512", "48m-ragged")
@@ -41,23 +42,29 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a setting, and write no file")
     parser.add_argument("--busy", action="store_true", help="don't wait until the machine is quiet")
     options = parser.parse_args()
-    found = []
     for name in options.settings + options.setting or DEFAULT:
         result = compare(settings.setting(name), options.runs, options.threads, wait=not options.busy)
-        found.append(result)
         print(json.dumps(result) if options.json else line(result), flush=True)
-    if not options.json:
-        RESULTS.mkdir(exist_ok=True)
-        place = RESULTS / f"{platform.machine()}-{os.cpu_count()}-cores-{time.strftime('%Y-%m-%d')}.json"
-        place.write_text(json.dumps({"machine": machine(), "threads": options.threads, "settings": found}, indent=1) + "\n")
-        print(f"\nWritten to {place.relative_to(ROOT)}")
+        if not options.json:
+            keep(result, options.threads)
+
+
+def keep(result: Mapping[str, Any], threads: int) -> None:
+    """Write a setting's result beside those that this machine measured on the same day."""
+    RESULTS.mkdir(exist_ok=True)
+    place = RESULTS / f"{platform.machine()}-{os.cpu_count()}-cores-{time.strftime('%Y-%m-%d')}.json"
+    known = json.loads(place.read_text())["settings"] if place.is_file() else []
+    others = [one for one in known if one["setting"] != result["setting"]]
+    told = {"machine": machine(), "threads": threads, "settings": [*others, result]}
+    place.write_text(json.dumps(told, indent=1) + "\n")
 
 
 def compare(setting: settings.Setting, runs: int, threads: int, wait: bool = True) -> dict[str, Any]:
     """Each side `runs` times, alternately; ratios of medians against the faster peer."""
     from benchmarks.versus.model import make
 
-    peers = {name: place for name, place in PEERS.items() if (place / "bin" / "python").exists()}
+    there = {name: place for name, place in PEERS.items() if (place / "bin" / "python").exists()}
+    peers = {name: place for name, place in there.items() if setting.algorithm != "ppo" or name in WITH_PPO}
     if not peers:
         raise SystemExit("There is no environment with TRL. Make them with `make bench`.")
     seen: dict[str, list[dict[str, Any]]] = {"quintet": [], **{name: [] for name in peers}}
@@ -173,8 +180,11 @@ def used_cores(seconds: float) -> float:
 
 def machine() -> dict[str, Any]:
     """Processor, cores, system."""
-    names = [x.split(":")[1].strip() for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")]
-    return {"processor": names[0] if names else platform.processor(), "cores": os.cpu_count(), "system": platform.system()}
+    told = dict(x.split(":", 1) for x in Path("/proc/cpuinfo").read_text().splitlines() if ":" in x)
+    facts = {key.strip(): value.strip() for key, value in told.items()}
+    vectors = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in facts.get("flags", "").split()]
+    processor = facts.get("model name") or platform.processor()
+    return {"processor": processor, "vectors": vectors, "cores": os.cpu_count(), "system": platform.system()}
 
 
 def shown(found: float | None) -> str:
