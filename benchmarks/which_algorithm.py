@@ -49,10 +49,14 @@ def measure(name: str, recipe: Path) -> None:
 
 
 def minutes(folder: Path) -> float:
-    """From the beginning of the first run to the end of the last; where it was stopped in between, that counts too."""
+    """How long at least one run was under way; where all was stopped, nothing counts."""
     runs = [comparisons.read_status(path.parent) for path in folder.rglob(comparisons.STATUS)]
-    began, ended = (f([datetime.fromisoformat(run[key]) for run in runs]) for f, key in ((min, "started"), (max, "ended")))
-    return (ended - began).total_seconds() / 60
+    spans = sorted(tuple(datetime.fromisoformat(run[key]).timestamp() for key in ("started", "ended")) for run in runs)
+    seconds, reached = 0.0, 0.0
+    for began, ended in spans:
+        seconds += max(0.0, ended - max(began, reached))
+        reached = max(reached, ended)
+    return seconds / 60
 
 
 def kept() -> dict[str, Any]:

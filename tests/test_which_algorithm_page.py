@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from benchmarks.which_algorithm_page import (
     reinforce_is_noisy,
     trpo_is_dearest,
 )
+from quintet.comparisons import write_status
 
 MEMORY = json.loads(which_algorithm.MEMORY.read_text())
 
@@ -131,3 +133,11 @@ def test_page_shows_every_comparison():
     assert "1.0×" in text
     assert "## maze: 1,000 sampled tokens a run, 3 seeds" in text
     assert "not measured yet: pairs" in text
+
+
+def test_time_counts_while_a_run_is_under_way(tmp_path: Path):
+    spans = {"a": ("10:00:00", "10:10:00"), "b": ("10:05:00", "10:12:00"), "c": ("11:00:00", "11:03:00")}
+    for name, (began, ended) in spans.items():
+        (tmp_path / name).mkdir()
+        write_status(tmp_path / name, started=f"2026-11-30T{began}+00:00", ended=f"2026-11-30T{ended}+00:00")
+    assert which_algorithm.minutes(tmp_path) == 15
