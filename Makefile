@@ -69,7 +69,7 @@ format: .venv/ready
 	$(PYTHON) -m venv .venv-trl-1.9.2
 	.venv-trl-1.9.2/bin/pip install --quiet --disable-pip-version-check --constraint constraints-parity.txt torch
 	grep -v '^trl==' constraints-parity.txt > .venv-trl-1.9.2/constraints.txt
-	.venv-trl-1.9.2/bin/pip install --quiet --disable-pip-version-check --constraint .venv-trl-1.9.2/constraints.txt trl==1.9.2
+	.venv-trl-1.9.2/bin/pip install --quiet --disable-pip-version-check --constraint .venv-trl-1.9.2/constraints.txt trl==1.9.2 requests  # which its GRPO imports and does not ask for
 	@touch $@
 
 clean:
