@@ -54,6 +54,7 @@ def only_word(line: CommandLine, what: str, which: str) -> str:
 
 
 def whole(line: CommandLine, name: str, default: int | None, least: int = 0) -> int | None:
+    """A whole number behind a command's flag, `default` where it isn't there; one below `least` is a problem of the line's."""
     text = line.options.get(name)
     if text is None:
         return default
