@@ -40,7 +40,7 @@ SIZES = {
     size.name: size
     for size in (
         Size("1m", _shape(128, 384, 6, 4), 512, "float32"),
-        Size("5m", _shape(256, 768, 6, 4), 1024, "float32"),
+        Size("5m", _shape(256, 768, 6, 4), 1024, "float32", steps=2),
         Size("48m", _shape(512, 1408, 10, 8), 32_000, "bfloat16", steps=2),
         Size("500m", _shape(896, 4864, 24, 14, 2), 151_936, "bfloat16", steps=1),
     )

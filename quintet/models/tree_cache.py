@@ -39,7 +39,8 @@ class TreeCache:
         self.used = torch.zeros(rows, dtype=torch.int64, device=device)
         """[rows]: tokens of the answer that are here, or will be once all layers have seen this step's."""
         self.prompt_length = torch.zeros(blocks, dtype=torch.int64, device=device)
-        self._hidden: dict[int, Tensor] = {}
+        self._hidden: dict[int, Tensor | None] = {}
+        self._rows = torch.arange(rows, device=device)
         self._span = self._width = 0
         self._dense = False
 
@@ -109,11 +110,12 @@ class TreeCache:
         for layer in self.layers.values():
             layer.keys, layer.values = (_widened(x, self._span) for x in (layer.keys, layer.values))
         self._positions, self._hidden = positions, {}
+        self._newest = used.clone()
         self.used[: self.live] += 1
         return positions[None]
 
-    def _mask(self, window: int) -> Tensor:
-        """[live, 1, 1, W + C] bool: what each answer's newest token must not see."""
+    def _mask(self, window: int) -> Tensor | None:
+        """[live, 1, 1, W + C] bool: what each answer's newest token must not see; None where it sees all."""
         if window not in self._hidden:
             positions = self._positions[:, None]
             device = positions.device
@@ -123,7 +125,7 @@ class TreeCache:
             hidden = torch.cat([prompt >= length, own > positions], 1)
             if window:
                 hidden |= torch.cat([positions - prompt >= window, positions - own >= window], 1)
-            self._hidden[window] = hidden[:, None, None]
+            self._hidden[window] = hidden[:, None, None] if hidden.any() else None
         return self._hidden[window]
 
     def attend(
@@ -137,17 +139,18 @@ class TreeCache:
         self, number: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int, softcap: float | None
     ) -> Tensor:
         layer, live, heads = self.layers[number], self.live, key.shape[1]
-        rows, newest = torch.arange(live, device=key.device), self.used[:live] - 1
-        layer.keys[rows, :, newest] = key[0].transpose(0, 1)
-        layer.values[rows, :, newest] = value[0].transpose(0, 1)
+        layer.keys[self._rows[:live], :, self._newest] = key[0].transpose(0, 1)
+        layer.values[self._rows[:live], :, self._newest] = value[0].transpose(0, 1)
+        query = query * (scale if scale is not None else query.shape[3] ** -0.5)
         queries = query[0].transpose(0, 1).unflatten(1, (heads, -1))  # [live, key heads, repeats, d]
         own_keys, own_values = (x[:live, :, : self._span] for x in (layer.keys, layer.values))
         keys, values = (x[: self.prompts, :, : self._width] for x in (layer.prompt_keys, layer.prompt_values))
         scores = torch.cat([self._by_prompt(queries, keys.transpose(2, 3)), queries @ own_keys.transpose(2, 3)], 3)
-        scores = scores * (scale if scale is not None else query.shape[3] ** -0.5)
         if softcap:
             scores = softcap * torch.tanh(scores / softcap)
-        shares = scores.masked_fill_(self._mask(window), -torch.inf).float().softmax(-1).to(value.dtype)
+        if (hidden := self._mask(window)) is not None:
+            scores.masked_fill_(hidden, -torch.inf)
+        shares = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
         out = self._by_prompt(shares[..., : self._width], values) + shares[..., self._width :] @ own_values
         return out.flatten(1, 2)[None]
 
