@@ -1,15 +1,20 @@
 """What `quintet train` expects to need against what it then needs: `python -m benchmarks.memory_forecast [PRESET ALGORITHM …]`,
-one process for each; the page docs/performance.md has a table of it."""
+one process for each. Without arguments it measures all and writes benchmarks/results/memory-MACHINE-DATE.json, from which
+docs/performance.md has a table."""
 
 from __future__ import annotations
 
 import json
+import os
+import platform
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.memory import ROOT, make_data
+from benchmarks.versus_trl import RESULTS, machine
 
 CASES = [
     (preset, algorithm)
@@ -49,12 +54,18 @@ def measure(preset: str, algorithm: str, folder: Path, *more: str) -> tuple[floa
 
 
 def main() -> None:
-    wanted = list(zip(sys.argv[1::2], sys.argv[2::2], strict=True)) or CASES
+    asked = list(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
+    cases = []
     with tempfile.TemporaryDirectory() as folder:
         print("| preset | algorithm | expected MiB | measured MiB | ratio |\n|---|---|---|---|---|")
-        for preset, algorithm in wanted:
+        for preset, algorithm in asked or CASES:
             expected, measured = measure(preset, algorithm, Path(folder))
             print(f"| {preset} | {algorithm} | {expected:,.0f} | {measured:,.0f} | {expected / measured:.2f} |", flush=True)
+            cases.append({"preset": preset, "algorithm": algorithm, "expected_mb": expected, "measured_mb": measured})
+    if not asked:
+        RESULTS.mkdir(exist_ok=True)
+        place = RESULTS / f"memory-{platform.machine()}-{os.cpu_count()}-cores-{time.strftime('%Y-%m-%d')}.json"
+        place.write_text(json.dumps({"machine": machine(), "cases": cases}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Both sides get the same weights, prompts, reward, sampling settings, lengths and threads, and run alternately in processes of
 their own while nothing else does. TRL lives in environments of its own (`make bench` makes them). Results go to
-benchmarks/results/MACHINE-DATE.json and, as a table, to standard output; `--setting NAME --json` prints one setting's alone.
+benchmarks/results/speed-MACHINE-DATE.json and, as a table, to standard output; `--setting NAME --json` prints one setting's alone.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ def main() -> None:
     parser.add_argument("--setting", action="append", default=[], help="one setting; may be given again")
     parser.add_argument("--runs", type=int, default=5, help="runs of each side (default 5)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="threads of each side")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="arithmetic of both sides, instead of the size's own")
     parser.add_argument("--json", action="store_true", help="print one JSON object a setting, and write no file")
     parser.add_argument("--busy", action="store_true", help="don't wait until the machine is quiet")
     options = parser.parse_args()
     for name in options.settings + options.setting or DEFAULT:
-        result = compare(settings.setting(name), options.runs, options.threads, wait=not options.busy)
+        setting = settings.setting(name, options.dtype)
+        result = compare(setting, options.runs, options.threads, wait=not options.busy)
         print(json.dumps(result) if options.json else line(result), flush=True)
         if not options.json:
             keep(result, options.threads)
@@ -52,18 +54,20 @@ def main() -> None:
 def keep(result: Mapping[str, Any], threads: int) -> None:
     """Write a setting's result beside those that this machine measured on the same day."""
     RESULTS.mkdir(exist_ok=True)
-    place = RESULTS / f"{platform.machine()}-{os.cpu_count()}-cores-{time.strftime('%Y-%m-%d')}.json"
+    place = RESULTS / f"speed-{platform.machine()}-{os.cpu_count()}-cores-{time.strftime('%Y-%m-%d')}.json"
     known = json.loads(place.read_text())["settings"] if place.is_file() else []
-    others = [one for one in known if one["setting"] != result["setting"]]
+    others = [one for one in known if (one["setting"], one["dtype"]) != (result["setting"], result["dtype"])]
     told = {"machine": machine(), "threads": threads, "settings": [*others, result]}
     place.write_text(json.dumps(told, indent=1) + "\n")
 
 
-def compare(setting: settings.Setting, runs: int, threads: int, wait: bool = True) -> dict[str, Any]:
-    """Each side `runs` times, alternately; ratios of medians against the faster peer."""
+def compare(
+    setting: settings.Setting, runs: int, threads: int, wait: bool = True, only: Sequence[str] = tuple(PEERS)
+) -> dict[str, Any]:
+    """Each side `runs` times, alternately; ratios of medians against the faster peer of `only`."""
     from benchmarks.versus.model import make
 
-    there = {name: place for name, place in PEERS.items() if (place / "bin" / "python").exists()}
+    there = {name: place for name, place in PEERS.items() if name in only and (place / "bin" / "python").exists()}
     peers = {name: place for name, place in there.items() if setting.algorithm != "ppo" or name in WITH_PPO}
     if not peers:
         raise SystemExit("There is no environment with TRL. Make them with `make bench`.")

@@ -91,8 +91,9 @@ ALGORITHMS = ("grpo", "ppo", "dpo", "sft", "decode")
 LENGTHS = {"128-128": (128, 128), "512-64": (512, 64), "64-512": (64, 512), "ragged": (256, 512)}
 
 
-def setting(name: str) -> Setting:
-    """The setting of that name. Raises ValueError where there is none.  Example: setting("5m-512-64").prompt == 512"""
+def setting(name: str, dtype: str | None = None) -> Setting:
+    """The setting of that name, in another arithmetic than its size's where one is given. Raises ValueError where there is
+    none.  Example: setting("5m-512-64").prompt == 512"""
     size, _, rest = name.partition("-")
     lengths, _, algorithm = rest.partition("+")
     if size not in SIZES or lengths not in LENGTHS or algorithm not in ("", *ALGORITHMS):
@@ -101,7 +102,8 @@ def setting(name: str) -> Setting:
             f"{', '.join(LENGTHS)}; {', '.join(ALGORITHMS)}."
         )
     prompt, answer = LENGTHS[lengths]
-    return Setting(name, SIZES[size], prompt, answer, lengths == "ragged", algorithm or "grpo")
+    chosen = replace(SIZES[size], dtype=dtype or SIZES[size].dtype)
+    return Setting(name, chosen, prompt, answer, lengths == "ragged", algorithm or "grpo")
 
 
 def write(folder: Path, chosen: Setting) -> None:

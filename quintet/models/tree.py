@@ -91,6 +91,11 @@ class Tree:
         return torch.cat(of_each)[None].to(self.device)
 
     @cached_property
+    def until(self) -> Tensor:
+        """[N]: the place behind the last token that sees each one."""
+        return torch.repeat_interleave(torch.tensor(self.ends), torch.tensor(self.lengths)).to(self.device)
+
+    @cached_property
     def above(self) -> list[Above]:
         """Every piece that is continued, with all that is under it."""
         pairs = zip(self.starts, self.starts[1:], self.ends, strict=False)
@@ -124,11 +129,9 @@ class Tree:
 
     def sees(self, part: slice, window: int = 0) -> Tensor:
         """[n, n] bool: which tokens of `part` (a root) see which, fewer than `window` positions back where it isn't 0."""
-        numbers = [i for i, start in enumerate(self.starts[:-1]) if part.start <= start < part.stop]
-        end = torch.cat([torch.full((self.lengths[i],), self.ends[i]) for i in numbers])
-        place = torch.arange(part.start, part.stop)
-        seen = (place[None] <= place[:, None]) & (place[:, None] < end[None])
+        place = torch.arange(part.start, part.stop, device=self.device)
+        seen = (place[None] <= place[:, None]) & (place[:, None] < self.until[part][None])
         if window:
-            position = self.positions[0, part].cpu()
+            position = self.positions[0, part]
             seen &= position[:, None] - position[None] < window
-        return seen.to(self.device)
+        return seen

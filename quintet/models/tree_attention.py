@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from transformers import AttentionInterface, PreTrainedModel
-from transformers.masking_utils import AttentionMaskInterface
 
 from quintet.models.projection import Projection
 from quintet.models.tree import Tree
+from quintet.models.tree_blocks import by_blocks
 from quintet.models.tree_cache import TreeCache, same_precision
 
 NAME = "quintet_tree"
@@ -82,10 +83,10 @@ def _both_ways(model: PreTrainedModel, tokens: Tensor) -> tuple[Tensor, Tensor]:
         written[:3] = model.base_model(input_ids=tokens[:, :3], use_cache=False, **told)[0][0]
         for places in ([3, 5], [4, 6], [7]):
             if len(places) == 1:
-                cache.leave(torch.tensor([False, True]), torch.tensor([False]))
-            positions = cache.begin()
+                cache.leave(np.array([False, True]), np.array([False]))
+            cache.begin()
             written[places] = model.base_model(
-                input_ids=tokens[:, places], position_ids=positions, use_cache=False, cache=cache
+                input_ids=tokens[:, places], position_ids=cache.one_more(), use_cache=False, cache=cache
             )[0][0]
     return at_once, written
 
@@ -118,17 +119,15 @@ def attend(
     if cache is not None:
         cache.keep(module.layer_idx, key, value, tree)  # type: ignore[arg-type]
     window = sliding_window if sliding_window and sliding_window < tree.longest else 0
+    if query.device.type == "cuda":
+        return by_blocks(query, key, value, scaling, tree, window, softcap).transpose(1, 2), None
     if softcap or window or not _by_parts(query, value):
         return _by_roots(query, key, value, scaling, tree, window, softcap).transpose(1, 2), None
     return _Parts.apply(query, key, value, scaling, tree).transpose(1, 2), None  # type: ignore[union-attr]
 
 
-def _no_mask(*args: Any, **kwargs: Any) -> None:
-    """The tree says who sees whom."""
-
-
+# in transformers' other register, that of masks, this name is not: it then makes none, and the tree says who sees whom
 AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, _no_mask)  # type: ignore[arg-type]
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------------------
@@ -196,7 +195,7 @@ def _side_by_side(x: Tensor, places: Tensor) -> Tensor:
 def _by_roots(
     query: Tensor, key: Tensor, value: Tensor, scale: float | None, tree: Tree, window: int, softcap: float | None
 ) -> Tensor:
-    """The same with a mask for each beginning and all that continues it: for sliding windows, capped scores, other devices."""
+    """The same with a mask for each beginning and all that continues it: for sliding windows and capped scores."""
     repeat = query.shape[1] // key.shape[1]
     outs = []
     for root in tree.roots():

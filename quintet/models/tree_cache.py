@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -28,21 +29,22 @@ class _Layer:
 
 
 class TreeCache:
-    """Room for the answers of `rows` rows and the prompts of `blocks` blocks, `siblings` answers at most to a prompt."""
+    """Room for the answers of `rows` rows and the prompts of `blocks` blocks, `siblings` answers at most to a prompt.
+
+    Who is where is known on the host, so that a pass over one more token never waits for the device."""
 
     def __init__(self, rows: int, blocks: int, siblings: int, device: torch.device) -> None:
-        self.rows, self.blocks, self.siblings = rows, blocks, siblings
+        self.rows, self.blocks, self.siblings, self.device = rows, blocks, siblings, device
         self.layers: dict[int, _Layer] = {}
         self.live = self.prompts = 0
-        self.place = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.place = np.zeros(rows, dtype=np.int64)
         """[rows]: block · siblings + place among the siblings."""
-        self.used = torch.zeros(rows, dtype=torch.int64, device=device)
-        """[rows]: tokens of the answer that are here, or will be once all layers have seen this step's."""
-        self.prompt_length = torch.zeros(blocks, dtype=torch.int64, device=device)
+        self.used = np.zeros(rows, dtype=np.int64)
+        """[rows]: tokens of the answer that are here, or will be once all layers have seen those begun."""
+        self.prompt_length = np.zeros(blocks, dtype=np.int64)
         self._hidden: dict[int, Tensor | None] = {}
-        self._rows = torch.arange(rows, device=device)
         self._span = self._width = 0
-        self._dense = False
+        self._dense = self._even = False
 
     # ---- coming, moving, leaving -----------------------------------------------------------------------------------------
 
@@ -51,34 +53,38 @@ class TreeCache:
         new = len(tree.lengths)
         assert self.prompts + new <= self.blocks
         assert self.live + new * self.siblings <= self.rows
-        device = self.place.device
-        self.prompt_length[self.prompts : self.prompts + new] = torch.tensor(tree.lengths, device=device)
+        self.prompt_length[self.prompts : self.prompts + new] = tree.lengths
         rows = slice(self.live, self.live + new * self.siblings)
-        self.place[rows] = torch.arange(self.prompts * self.siblings, (self.prompts + new) * self.siblings, device=device)
+        self.place[rows] = np.arange(self.prompts * self.siblings, (self.prompts + new) * self.siblings)
         self.used[rows] = 0
         for layer in self.layers.values():
             layer.values[rows] = 0  # what an earlier answer left here is masked, but 0 · NaN would be NaN
         self.prompts += new
         self.live = rows.stop
 
-    def leave(self, going: Tensor, gone: Tensor) -> None:
+    def leave(self, going: np.ndarray, gone: np.ndarray) -> None:
         """Keep the rows [live] bool that are going on, and drop the prompts [prompts] bool that are gone."""
         holes, fillers = _moves(going)
+        to, of = self._there(holes), self._there(fillers)
         for layer in self.layers.values():
             for x in (layer.keys, layer.values):
-                x[holes, :, : self._span] = x[fillers, :, : self._span]
+                x[to, :, : self._span] = x[of, :, : self._span]
         for x in (self.place, self.used):
             x[holes] = x[fillers]
         self.live = int(going.sum())
         holes, fillers = _moves(~gone)
+        to, of = self._there(holes), self._there(fillers)
         for layer in self.layers.values():
             for x in (layer.prompt_keys, layer.prompt_values):
-                x[holes] = x[fillers]
+                x[to] = x[of]
         self.prompt_length[holes] = self.prompt_length[fillers]
-        for hole, filler in zip(holes.tolist(), fillers.tolist(), strict=True):
-            block, place = self.place // self.siblings, self.place % self.siblings
-            self.place = torch.where(block == filler, hole * self.siblings + place, self.place)
+        block, place = np.divmod(self.place, self.siblings)
+        for hole, filler in zip(holes, fillers, strict=True):
+            self.place[block == filler] = hole * self.siblings + place[block == filler]
         self.prompts = int((~gone).sum())
+
+    def _there(self, x: np.ndarray) -> Tensor:
+        return torch.from_numpy(x).to(self.device)
 
     # ---- passes ----------------------------------------------------------------------------------------------------------
 
@@ -97,35 +103,38 @@ class TreeCache:
                 kept[first + i, :, :length] = new[0, :, start : start + length]
                 kept[first + i, :, length:] = 0
 
-    def begin(self) -> Tensor:
-        """Before a pass over one more token of each live answer: their positions, [1, live]."""
-        used = self.used[: self.live]
-        blocks = self.place[: self.live] // self.siblings
-        positions = self.prompt_length[blocks] + used
-        self._span = int(used.max()) + 1
+    def begin(self, ahead: int = 1) -> None:
+        """Before `ahead` passes over one more token of each live answer."""
+        rows = slice(self.live)
+        length, used = self.prompt_length[self.place[rows] // self.siblings], self.used[rows]
+        self._span = int(used.max()) + ahead
         self._width = int(self.prompt_length[: self.prompts].max())
-        self._dense = self.live == self.prompts * self.siblings and bool(
-            (self.place[: self.live] == torch.arange(self.live, device=used.device)).all()
-        )
+        self._dense = self.live == self.prompts * self.siblings and bool((self.place[rows] == np.arange(self.live)).all())
+        self._even = ahead == 1 and bool((length == self._width).all() and (used + 1 == self._span).all())
         for layer in self.layers.values():
             layer.keys, layer.values = (_widened(x, self._span) for x in (layer.keys, layer.values))
-        self._positions, self._hidden = positions, {}
-        self._newest = used.clone()
-        self.used[: self.live] += 1
-        return positions[None]
+        self._at, self._rows = self._there(self.place[rows].copy()), torch.arange(self.live, device=self.device)
+        self._length, self._newest = self._there(length), self._there(used - 1)
+        self.used[rows] += ahead
+
+    def one_more(self) -> Tensor:
+        """Before each of these passes: the answers' positions, [1, live]."""
+        self._newest += 1  # in place: a recorded pass (engines/embedded/ahead.py) counts on when it is played again
+        self._hidden = {}
+        return (self._length + self._newest)[None]
 
     def _mask(self, window: int) -> Tensor | None:
         """[live, 1, 1, W + C] bool: what each answer's newest token must not see; None where it sees all."""
+        if self._even and (not window or self._width + self._span <= window):
+            return None
         if window not in self._hidden:
-            positions = self._positions[:, None]
-            device = positions.device
-            length = self.prompt_length[self.place[: self.live] // self.siblings][:, None]
-            prompt = torch.arange(self._width, device=device)[None]
-            own = torch.arange(self._span, device=device)[None] + length
-            hidden = torch.cat([prompt >= length, own > positions], 1)
+            length, newest = self._length[:, None], self._newest[:, None]
+            prompt, own = (torch.arange(n, device=self.device)[None] for n in (self._width, self._span))
+            hidden = [prompt >= length, own > newest]
             if window:
-                hidden |= torch.cat([positions - prompt >= window, positions - own >= window], 1)
-            self._hidden[window] = hidden[:, None, None] if hidden.any() else None
+                hidden[0] |= length + newest - prompt >= window
+                hidden[1] |= newest - own >= window
+            self._hidden[window] = torch.cat(hidden, 1)[:, None, None]
         return self._hidden[window]
 
     def attend(
@@ -139,8 +148,8 @@ class TreeCache:
         self, number: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int, softcap: float | None
     ) -> Tensor:
         layer, live, heads = self.layers[number], self.live, key.shape[1]
-        layer.keys[self._rows[:live], :, self._newest] = key[0].transpose(0, 1)
-        layer.values[self._rows[:live], :, self._newest] = value[0].transpose(0, 1)
+        layer.keys[self._rows, :, self._newest] = key[0].transpose(0, 1)
+        layer.values[self._rows, :, self._newest] = value[0].transpose(0, 1)
         query = query * (scale if scale is not None else query.shape[3] ** -0.5)
         queries = query[0].transpose(0, 1).unflatten(1, (heads, -1))  # [live, key heads, repeats, d]
         own_keys, own_values = (x[:live, :, : self._span] for x in (layer.keys, layer.values))
@@ -159,10 +168,10 @@ class TreeCache:
         so that their prompt is read once."""
         every = x
         if not self._dense:
-            every = x.new_zeros(self.prompts * self.siblings, *x.shape[1:]).index_copy_(0, self.place[: self.live], x)
+            every = x.new_zeros(self.prompts * self.siblings, *x.shape[1:]).index_copy_(0, self._at, x)
         blocks = every.unflatten(0, (self.prompts, self.siblings)).transpose(1, 2)  # [P, heads, siblings, repeats, m]
         found = (blocks.flatten(2, 3) @ of_prompt).unflatten(2, (self.siblings, -1)).transpose(1, 2).flatten(0, 1)
-        return found if self._dense else found.index_select(0, self.place[: self.live])
+        return found if self._dense else found.index_select(0, self._at)
 
 
 def same_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -176,11 +185,10 @@ def same_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(x.to(dtype) for x in tensors)
 
 
-def _moves(kept: Tensor) -> tuple[Tensor, Tensor]:
+def _moves(kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which places are to be filled, and from which: those that are kept shall be the first."""
     count = int(kept.sum())
-    holes = (~kept[:count]).nonzero()[:, 0]
-    return holes, kept[count:].nonzero()[:, 0] + count
+    return (~kept[:count]).nonzero()[0], kept[count:].nonzero()[0] + count
 
 
 def _widened(x: Tensor, places: int) -> Tensor:

@@ -144,10 +144,10 @@ def test_answers_that_did_not_fit_are_the_same_from_fewer_rows(monkeypatch):
     before = sampler(of).generate(prompts, 2, sampling, seed=0)
     begin = TreeCache.begin
 
-    def cramped(cache: TreeCache):
+    def cramped(cache: TreeCache, ahead: int):
         if cache.live > 4:
             raise MemoryError
-        return begin(cache)
+        return begin(cache, ahead)
 
     monkeypatch.setattr(TreeCache, "begin", cramped)
     small = sampler(of)

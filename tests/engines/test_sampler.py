@@ -11,6 +11,7 @@ import torch
 from quintet.data import Needs, Prompt, Rollout, Sampling, Verdict
 from quintet.engines.embedded import plain_decoder
 from quintet.engines.embedded.answers import stops_in
+from quintet.engines.embedded.decoder import Decoder
 from quintet.models.tree import Tree
 from quintet.models.tree_cache import TreeCache
 from quintet.sources import collate
@@ -368,3 +369,33 @@ def test_each_answer_is_handed_over_once_as_it_ends_and_the_short_ones_first(kin
     assert len(handed) == len(rollouts)
     assert {id(r) for r in handed} == {id(r) for r in rollouts}
     assert [sum(r.action) for r in handed] == sorted(sum(r.action) for r in handed)
+
+
+# ---- several tokens between two looks --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+@pytest.mark.parametrize("name", ["plain", "everything", "greedy"])
+def test_to_look_less_often_changes_no_answer(monkeypatch, kind, name):
+    """As on a GPU: answers end between two looks, at all lengths, and rows are filled again."""
+    of, sampling = policy(kind, sharpness=0.1), DISTRIBUTIONS[name]
+    each = [sampler(of, rows=8).generate(PROMPTS * 3, 4, sampling, seed=3)]
+    for ahead in (2, 5, 50):
+        monkeypatch.setattr(Decoder, "__init__", looking(ahead))
+        each.append(sampler(of, rows=8).generate(PROMPTS * 3, 4, sampling, seed=3))
+        monkeypatch.undo()
+    for found in each[1:]:
+        assert contents(found) == contents(each[0])
+        for one, other in zip(found, each[0], strict=True):
+            assert one.behaviour_logp == pytest.approx(other.behaviour_logp, abs=1e-5)
+
+
+def looking(ahead: int):
+    """Decoder's __init__, and then so many tokens a look; the second pass is taken down and played again."""
+    made = Decoder.__init__
+
+    def initialised(self: Decoder, *args: object) -> None:
+        made(self, *args)  # type: ignore[arg-type]
+        self.ahead, self.record = ahead, lambda work: work
+
+    return initialised

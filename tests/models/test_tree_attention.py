@@ -12,6 +12,7 @@ from quintet.models import tree_attention
 from quintet.models.projection import Projection
 from quintet.models.tree import Tree
 from quintet.models.tree_attention import misfit
+from quintet.models.tree_blocks import by_blocks
 from tests.models.architectures import MADE, VOCABULARY, made, with_sinks, without_position_ids
 from tests.models.test_tree import path, trees
 
@@ -67,6 +68,16 @@ def test_any_tree_is_read_right(tree):
             text = path(tree, piece)
             theirs = model(input_ids=tokens[None, text], use_cache=False).logits[0]
             assert torch.allclose(ours[text], theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize(("window", "softcap"), [(0, None), (3, None), (0, 2.0), (4, 1.5)])
+def test_the_kernel_for_gpus_is_told_the_same(window, softcap):
+    """FlexAttention as torch defines it, on a processor: without its compiled kernel, and forward alone."""
+    torch.manual_seed(0)
+    n = sum(TREE.lengths)
+    query, key, value = (torch.randn(1, heads, n, 16) for heads in (4, 2, 2))
+    ours = tree_attention._by_roots(query, key, value, 0.3, TREE, window, softcap)
+    assert torch.allclose(by_blocks(query, key, value, 0.3, TREE, window, softcap), ours, atol=1e-5)
 
 
 @pytest.mark.parametrize(("window", "softcap"), [(0, None), (3, None), (0, 2.0), (4, 1.5)])

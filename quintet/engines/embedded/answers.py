@@ -36,9 +36,9 @@ class Answers:
         self._logp = np.zeros(self._tokens.shape, dtype=np.float32)
         self._reason: list[StopReason] = ["length"] * len(key)
 
-    def uniform(self, which: np.ndarray) -> np.ndarray:
-        """A number in [0, 1) for the next token of each of these answers."""
-        return uniforms(self.key[which], self.length[which])
+    def uniform(self, which: np.ndarray, ahead: int = 0) -> np.ndarray:
+        """A number in [0, 1) for the next token of each of these answers, or for one further on: [n] float32."""
+        return uniforms(self.key[which], self.length[which] + ahead)
 
     def extend(self, which: np.ndarray, token: np.ndarray, logp: np.ndarray) -> np.ndarray:
         """One more token for each of these answers; which of them go on: [n] bool."""

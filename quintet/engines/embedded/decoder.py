@@ -1,4 +1,5 @@
-"""Writing answers: prompts' keys and values are shared, and rows filled again as answers end (models/tree_cache.py)."""
+"""Writing answers: prompts' keys and values are shared, and rows filled again as answers end (models/tree_cache.py). On a GPU some
+tokens are written between two looks at who has ended (ahead.py)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from quintet.data import Sampling
+from quintet.engines.embedded import ahead
 from quintet.engines.embedded.answers import Answers
 from quintet.models.logprobs import draw
 from quintet.models.projection import Projection
@@ -31,6 +33,7 @@ class Decoder:
         self, model: PreTrainedModel, encoded: list[list[int]], siblings: int, sampling: Sampling, answers: Answers, rows: int
     ) -> None:
         self.model, self.encoded, self.siblings, self.sampling, self.answers = model, encoded, siblings, sampling, answers
+        self.ahead, self.record = (ahead.AHEAD, ahead.graph) if model.device.type == "cuda" else (1, None)
         groups = min(max(1, rows // siblings), len(encoded))
         # twice as many prompts as fill the rows: a prompt stays while one of its answers does
         self.cache = TreeCache(groups * siblings, 2 * groups, siblings, model.device)
@@ -79,11 +82,26 @@ class Decoder:
         self._leave(np.concatenate([old, going]))
 
     def _write(self) -> None:
-        """One more token of each answer in flight."""
-        positions = self.cache.begin()
-        row = torch.from_numpy(self.newest).to(self.model.device)[None]
-        self.newest, going = self._draw(self.projection.logits(self._read(row, positions)), self.which)
+        """More tokens of each answer in flight, and then a look at which have ended: what was written behind an end is dropped."""
+        written = int(self.answers.length[self.which].max())
+        count = min(self.ahead, self.answers.longest - written)
+        self.cache.begin(count)
+        uniform = np.stack([self.answers.uniform(self.which, k) for k in range(count)])
+        newest, numbers = (torch.from_numpy(x).to(self.model.device) for x in (self.newest, uniform))
+        tokens, logps = (x.cpu().numpy() for x in ahead.write(self._step, newest, numbers, self.record))
+        going = np.ones(len(self.which), dtype=bool)
+        for token, logp in zip(tokens, logps, strict=True):
+            still = going.nonzero()[0]
+            going[still] = self.answers.extend(self.which[still], token[still], logp[still])
+            if not going.any():
+                break
+        self.newest = tokens[-1]
         self._leave(going)
+
+    def _step(self, newest: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+        """One more token of each answer in flight: [live] from [live], with its log-probability."""
+        hidden = self._read(newest[None], self.cache.one_more())
+        return draw(self.projection.logits(hidden), uniform, self.sampling)
 
     def _read(self, row: Tensor, positions: Tensor, tree: Tree | None = None) -> Tensor:
         with tree_attention(self.model):
@@ -103,7 +121,7 @@ class Decoder:
             return
         alive = set((self.which[going] // self.siblings).tolist())
         gone = np.array([i not in alive for i in self.there])
-        self.cache.leave(*(torch.from_numpy(x).to(self.model.device) for x in (going, gone)))
+        self.cache.leave(going, gone)
         self.which, self.newest = _kept_first(self.which, going), _kept_first(self.newest, going)
         self.there = _kept_first(np.array(self.there), ~gone).tolist()
 
