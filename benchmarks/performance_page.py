@@ -1,5 +1,5 @@
-"""The figures of docs/performance.md and docs/growth.svg from benchmarks/results: `python -m benchmarks.performance_page`. Pure text,
-so that a test can hold both against the data."""
+"""The figures of docs/performance.md and docs/growth.svg from benchmarks/results: `python -m benchmarks.performance_page`.
+Pure text, so that a test can hold both against the data."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def _where(told: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _grpo(some: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield "A GRPO step, 4 prompts with 8 answers each, against the faster of the two TRL. *Bound*: TRL's step over the time of the"
-    yield "step's matrix products alone, each prompt read once: who computes these products here can't have a larger ratio."
-    yield ""
+    yield "A GRPO step, 4 prompts with 8 answers each, against the faster of the two TRL. *Bound*: TRL's step over the time of"
+    yield "the step's matrix products alone, each prompt read once: who computes these here can't have a larger ratio."
     yield "*Over products*: our own time over theirs, of writing, of learning and of the whole step."
     yield ""
-    yield "| model, prompt-answer tokens | Quintet | TRL | samples/s | aim | bound | writing | learning | peak memory | over products |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
+    titles = "model, prompt-answer tokens | Quintet | TRL | samples/s | aim | bound | writing | learning | peak memory"
+    yield f"| {titles} | over products |"
+    yield f"|{'---|' * 10}"
     for one in some:
         ours, theirs = one["sides"]["quintet"], faster(one)
         low, high = one["ratio_spread"]
@@ -90,8 +90,8 @@ def _grpo(some: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _others(some: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield "Other work. *decode*: answers alone, against transformers' generate. PPO has a reward model, a reference and a critic on"
-    yield "both sides, as TRL's can't do without; only 1.9.2 still trains with it as we do."
+    yield "Other work. *decode*: answers alone, against transformers' generate. PPO has a reward model, a reference and a critic"
+    yield "on both sides, as TRL's can't do without; of the two only 1.9.2 has it."
     yield ""
     yield "| what | Quintet | TRL | samples/s | peak memory |"
     yield "|---|---|---|---|---|"
@@ -144,11 +144,11 @@ def _growth(told: Mapping[str, Any]) -> Iterator[str]:
     peer = told["peer"]
     yield "### How a step's cost grows"
     yield ""
-    yield f"![Seconds and memory of a step against what varies](growth.svg)"
+    yield "![Seconds and memory of a step against what varies](growth.svg)"
     yield ""
-    yield "One thing varied at a time around 4 prompts of 128 tokens with 8 answers of 64 tokens each, 5M parameters, float32; one step"
-    yield f"each after one that isn't counted. The same machine; {peer.upper()[:3]}{peer[3:]}. `python -m benchmarks.growth`,"
-    yield f"benchmarks/results/{told['file']}."
+    yield "One thing varied at a time around 4 prompts of 128 tokens with 8 answers of 64 tokens each, 5M parameters, float32;"
+    yield f"one step each after one that isn't counted. The same machine; {peer.upper()[:3]}{peer[3:]}."
+    yield f"`python -m benchmarks.growth`, benchmarks/results/{told['file']}."
     yield ""
     yield "| varied | | Quintet | TRL | times as fast | peak memory |"
     yield "|---|---|---|---|---|---|"
@@ -168,7 +168,7 @@ def _growth(told: Mapping[str, Any]) -> Iterator[str]:
 def _memory(told: Mapping[str, Any]) -> Iterator[str]:
     yield "### Memory, expected and measured"
     yield ""
-    yield "What the line before a stage expects of the whole process, and what it then had at its peak; three steps on 5×5 mazes."
+    yield "What the line before a stage expects of the process, and what it then had at its peak; three steps on 5×5 mazes."
     yield f"`python -m benchmarks.memory_forecast`, benchmarks/results/{told['file']}."
     yield ""
     yield "| preset | algorithm | expected | measured | ratio |"

@@ -2,7 +2,8 @@
 
 Both sides get the same weights, prompts, reward, sampling settings, lengths and threads, and run alternately in processes of
 their own while nothing else does. TRL lives in environments of its own (`make bench` makes them). Results go to
-benchmarks/results/speed-MACHINE-DATE.json and, as a table, to standard output; `--setting NAME --json` prints one setting's alone.
+benchmarks/results/speed-MACHINE-DATE.json and, as a table, to standard output; `--setting NAME --json` prints one setting's
+alone.
 """
 
 from __future__ import annotations

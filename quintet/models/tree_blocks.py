@@ -1,5 +1,5 @@
-"""Attention over a tree (models/tree.py) as one kernel, for GPUs: torch's FlexAttention, which is told who sees whom and skips the
-blocks of 128 × 128 places in which nobody sees anybody.
+"""Attention over a tree (models/tree.py) as one kernel, for GPUs: torch's FlexAttention, which is told who sees whom and skips
+the blocks of 128 × 128 places in which nobody sees anybody.
 
 A token at place q sees one at place k if and only if k ≤ q < until(k), the place behind all that continues k's piece.
 """
@@ -20,8 +20,8 @@ from quintet.models.tree import Tree
 def by_blocks(
     query: Tensor, key: Tensor, value: Tensor, scale: float | None, tree: Tree, window: int, softcap: float | None
 ) -> Tensor:
-    """[1, heads, N, d] from query [1, heads, N, d], key and value [1, key heads, N, d]; fewer than `window` positions back where it
-    isn't 0, scores capped where there is a `softcap`."""
+    """[1, heads, N, d] from query [1, heads, N, d], key and value [1, key heads, N, d]; fewer than `window` positions back where
+    it isn't 0, scores capped where there is a `softcap`."""
     attention = _compiled() if query.device.type == "cuda" else flex_attention
     shared = query.shape[1] != key.shape[1]
     return attention(

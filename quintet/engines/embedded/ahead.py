@@ -1,7 +1,7 @@
 """Several tokens of each answer in flight, one after the other, before anyone looks which answers have ended.
 
-To look means to wait for a GPU, and to call each of a layer's small kernels from Python costs more than the kernels. So there the
-first pass is made as usual, the second is recorded (CUDA graphs), and the rest are the record played again.
+To look means to wait for a GPU, and to call each of a layer's small kernels from Python costs more than the kernels. So there
+the first pass is made as usual, the second is recorded (CUDA graphs), and the rest are the record played again.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Writing answers: prompts' keys and values are shared, and rows filled again as answers end (models/tree_cache.py). On a GPU some
-tokens are written between two looks at who has ended (ahead.py)."""
+"""Writing answers: prompts' keys and values are shared, and rows filled again as answers end (models/tree_cache.py). On a GPU
+some tokens are written between two looks at who has ended (ahead.py)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Decoder:
         self._leave(np.concatenate([old, going]))
 
     def _write(self) -> None:
-        """More tokens of each answer in flight, and then a look at which have ended: what was written behind an end is dropped."""
+        """More tokens of each answer in flight, and then a look at which have ended; what stands behind an end is dropped."""
         written = int(self.answers.length[self.which].max())
         count = min(self.ahead, self.answers.longest - written)
         self.cache.begin(count)
