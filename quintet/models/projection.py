@@ -20,6 +20,8 @@ AT_ONCE = 2**24
 KEPT = 2**25
 """Logits that are kept for the gradient where a pass has no more (128 MiB); of a larger pass they are computed again, which
 takes about a third more time in this layer."""
+FEW = 64
+"""With at most so many rows a processor's product is up to a third faster as W hᵀ (896 × 151,936, 32 rows: 198 against 126 ms)."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,12 @@ class Projection:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[K, V] float32 from [K, H]."""
-        raw = nn.functional.linear(hidden, self.weight.to(hidden), None if self.bias is None else self.bias.to(hidden)).float()
+        weight = self.weight.to(hidden)
+        if hidden.device.type == "cpu" and len(hidden) <= FEW:
+            raw = (weight @ hidden.T).T.float().contiguous()
+        else:
+            raw = nn.functional.linear(hidden, weight).float()
+        raw = raw if self.bias is None else raw + self.bias.to(raw)
         raw = raw * self.scale if self.scale != 1 else raw
         return torch.tanh(raw / self.cap) * self.cap if self.cap else raw
 

@@ -63,11 +63,23 @@ def _try(model: PreTrainedModel) -> str:
             near = 1e-3 * float(whole.abs().max())
             if not all(torch.allclose(x[text], whole, rtol=0, atol=near) for x in (trained, written)):
                 return "its results differ from the model's own"
+        if model.device.type == "cuda":  # gradients are another kernel's there
+            _differentiate(model)
     except Exception as error:  # whatever another model's code says to arguments that it does not know
         return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     finally:
         model.train(training)
     return ""
+
+
+@torch.enable_grad()
+def _differentiate(model: PreTrainedModel) -> None:
+    """A gradient through a tree of more than one block."""
+    tree = Tree((130, 2, 3), (-1, 0, 0), model.device)
+    tokens = torch.arange(135, device=model.device)[None] % model.config.get_text_config().vocab_size
+    with tree_attention(model):
+        said = model.base_model(input_ids=tokens, position_ids=tree.positions, use_cache=False, tree=tree)[0]
+    torch.autograd.grad(said.float().sum(), [p for p in model.parameters() if p.requires_grad], allow_unused=True)
 
 
 def _both_ways(model: PreTrainedModel, tokens: Tensor) -> tuple[Tensor, Tensor]:

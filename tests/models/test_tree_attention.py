@@ -57,6 +57,12 @@ def test_it_fits_and_the_last_layer_is_known(name):
     assert misfit(made(name)) == ""
 
 
+def test_the_trial_on_gpus_takes_a_gradient_and_leaves_none_behind():
+    model = made("qwen3")
+    tree_attention._differentiate(model)
+    assert all(p.grad is None for p in model.parameters())
+
+
 @settings(max_examples=30)
 @given(trees())
 def test_any_tree_is_read_right(tree):

@@ -35,21 +35,33 @@ def write(step: Step, newest: Tensor, uniform: Tensor, record: Record | None = N
         number.add_(1)
 
     once()
-    again = once
-    if record is not None and len(uniform) > 2:
-        again = record(once)
+    again = record(once) if record is not None and len(uniform) > 2 else once
     for _ in range(len(uniform) - 1):
         again()
     return tokens, logps
 
 
-def graph(work: Callable[[], None]) -> Callable[[], None]:
-    """`Record` of CUDA; `work` itself where the model does something that can't be taken down, such as to wait for the GPU."""
-    made = torch.cuda.CUDAGraph()
-    try:
-        with torch.cuda.graph(made):
-            work()
-    except RuntimeError as error:
-        warnings.warn(f"Tokens are written one call at a time, which is slower: {error}", stacklevel=2)
-        return work
-    return made.replay
+class Graphs:
+    """`Record` of CUDA, on a stream and in memory of its own. Where the model does something that can't be taken down, such as
+    to wait for the GPU, it says so once, and from then on each pass is made by its calls."""
+
+    def __init__(self) -> None:
+        self.stream, self.memory, self.refused = torch.cuda.Stream(), torch.cuda.MemPool(), False
+
+    def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
+        if self.refused:
+            return work
+        made = torch.cuda.CUDAGraph()
+        self.stream.wait_stream(torch.cuda.current_stream())
+        try:
+            with torch.cuda.stream(self.stream):
+                made.capture_begin(pool=self.memory.id, capture_error_mode="thread_local")
+                try:
+                    work()
+                finally:
+                    made.capture_end()
+        except RuntimeError as error:
+            self.refused = True
+            warnings.warn(f"Each token's pass is made call by call, which is slower: {error}", stacklevel=2)
+            return work
+        return made.replay
