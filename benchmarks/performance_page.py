@@ -90,8 +90,8 @@ def _grpo(some: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _others(some: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield "Other work. *decode*: answers alone, against transformers' generate. PPO has a reward model, a reference and a critic"
-    yield "on both sides, as TRL's can't do without; of the two only 1.9.2 has it."
+    yield "Other work. *decode*: answers alone, against transformers' generate. PPO has a reward model, a reference and a"
+    yield "critic on both sides, as TRL's can't do without; of the two only 1.9.2 has it."
     yield ""
     yield "| what | Quintet | TRL | samples/s | peak memory |"
     yield "|---|---|---|---|---|"
