@@ -1,5 +1,6 @@
-"""Where the time of a GRPO step goes, by kinds of operations: `python -m benchmarks.step_profile 5m-128-128`. Writing and learning
-are profiled apart, by torch's profiler, after a step that isn't counted; what torch's operations don't account for is Python."""
+"""Where the time of a GRPO step goes, by kinds of operations: `python -m benchmarks.step_profile 5m-128-128`. Writing and
+learning are profiled apart, by torch's profiler, after one that isn't counted; what torch's operations don't account for is
+Python."""
 
 from __future__ import annotations
 
@@ -24,31 +25,18 @@ from quintet.models.load import load
 from quintet.sources import collate
 
 KINDS = {
-    "linear layers": ("aten::mm", "aten::addmm"),
-    "attention": ("aten::bmm", "aten::_scaled_dot_product", "aten::_softmax", "aten::masked_fill_", "aten::_index_put_impl_"),
-    "moving": ("aten::copy_", "aten::cat", "aten::index", "aten::index_select", "aten::index_copy_", "aten::index_add_"),
-    "element by element": (
-        *("aten::mul", "aten::add", "aten::add_", "aten::silu", "aten::pow", "aten::mean", "aten::sum", "aten::div_"),
-        *(
-            "aten::rsqrt",
-            "aten::exp",
-            "aten::neg",
-            "aten::mul_",
-            "aten::silu_backward",
-            "aten::sub",
-            "aten::fill_",
-            "aten::div",
-        ),
-    ),
+    "linear layers": "mm addmm",
+    "attention": "bmm _softmax masked_fill_ _index_put_impl_ _scaled_dot_product_flash_attention_for_cpu "
+    "_scaled_dot_product_flash_attention_for_cpu_backward",
+    "moving": "copy_ cat index index_select index_copy_ index_add_",
+    "element by element": "mul add add_ silu pow mean sum div div_ rsqrt exp neg mul_ silu_backward sub fill_",
 }
 
 
 def kind(name: str) -> str:
     """Of an operation of torch.  Example: kind("aten::mm") is "linear layers"."""
-    for title, names in KINDS.items():
-        if name in names or any(x.endswith("product") and name.startswith(x) for x in names):
-            return title
-    return "other operations"
+    found = (title for title, names in KINDS.items() if name.removeprefix("aten::") in names.split())
+    return next(found, "other operations")
 
 
 def profiled(title: str, work: Callable[[], object]) -> None:

@@ -21,7 +21,7 @@ KEPT = 2**25
 """Logits that are kept for the gradient where a pass has no more (128 MiB); of a larger pass they are computed again, which
 takes about a third more time in this layer."""
 FEW = 64
-"""With at most so many rows a processor's product is up to a third faster as W hᵀ (896 × 151,936, 32 rows: 198 against 126 ms)."""
+"""With at most so many rows a processor's product is up to a third faster as W hᵀ (docs/log.md)."""
 
 
 @dataclass(frozen=True)

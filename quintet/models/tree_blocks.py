@@ -25,8 +25,8 @@ VARIANTS = 64
 def by_blocks(
     query: Tensor, key: Tensor, value: Tensor, scale: float | None, tree: Tree, window: int, softcap: float | None
 ) -> Tensor:
-    """[1, heads, N, d] from query [1, heads, N, d], key and value [1, key heads, N, d]; fewer than `window` positions back where
-    it isn't 0, scores capped where there is a `softcap`."""
+    """[1, heads, N, d] from query [1, heads, N, d], key and value [1, key heads, N, d]; fewer than `window` positions back
+    where it isn't 0, scores capped where there is a `softcap`."""
     on_gpu = query.device.type == "cuda"
     attention, options = (_compiled(flex_attention), KERNEL) if on_gpu else (flex_attention, None)
     cap = _capped(softcap, query.device) if softcap else None
