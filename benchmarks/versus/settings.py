@@ -102,7 +102,8 @@ def setting(name: str, dtype: str | None = None) -> Setting:
             f"{', '.join(LENGTHS)}; {', '.join(ALGORITHMS)}."
         )
     prompt, answer = LENGTHS[lengths]
-    chosen = replace(SIZES[size], dtype=dtype or SIZES[size].dtype)
+    steps = 1 if answer == 512 and not algorithm else SIZES[size].steps  # they take minutes
+    chosen = replace(SIZES[size], dtype=dtype or SIZES[size].dtype, steps=steps)
     return Setting(name, chosen, prompt, answer, lengths == "ragged", algorithm or "grpo")
 
 
