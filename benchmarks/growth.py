@@ -19,9 +19,9 @@ BASE = Setting("growth", replace(SIZES["5m"], steps=1), prompt=128, answer=64)
 AXES: dict[str, tuple[Any, ...]] = {
     "group": (2, 4, 8, 16, 32, 64),
     "prompts": (1, 2, 4, 8, 16),
-    "prompt": (64, 128, 256, 512, 1024),
-    "answer": (32, 64, 128, 256, 512),
-    "size": ("1m", "5m", "48m"),
+    "prompt": (64, 128, 256, 512),
+    "answer": (32, 64, 128, 256),
+    "size": ("1m", "5m"),
 }
 """What is varied: answers to a prompt, prompts a step, tokens of a prompt, tokens of an answer, and the model."""
 
