@@ -73,8 +73,9 @@ class Machine:
     threads: Whole = 0
     """Threads for tensor operations on the CPU; 0 takes all cores this process may use."""
     micro_batch: Whole = 0
-    """Answers in one forward and backward pass; it trades time for memory and changes nothing else. 0 takes the whole batch, or
-    as much of it as is expected to fit into the memory that is free. Where it doesn't after all, it is halved."""
+    """Answers in one forward and backward pass; it trades time for memory and changes nothing else. 0 takes as many as pay,
+    which is some 2,000 tokens on a processor and the whole batch on a GPU, if that is expected to fit into the memory that is
+    free. Where it doesn't after all, it is halved."""
     lora_rank: Whole = 0
     """Rank of low-rank adapters on every linear layer (arXiv:2106.09685), which alone are trained then: far less memory for
     gradients and optimiser, and a reference that costs nothing. 0 trains the whole model. Needs the extra `lora`."""

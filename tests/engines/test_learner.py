@@ -14,7 +14,7 @@ from quintet.algorithms.reinforce import Reinforce
 from quintet.algorithms.supervised import SFT
 from quintet.config import registry
 from quintet.data import Batch, Needs, Outputs
-from quintet.engines.embedded import forward
+from quintet.engines.embedded import EmbeddedLearner, forward, memory
 from quintet.updates import FirstOrder
 from tests.engines.learning import (
     ALGORITHMS,
@@ -65,6 +65,17 @@ def test_gradient_does_not_depend_on_micro_batch_size(algorithm):
     whole = gradient(algorithm, the_batch())
     for size in (1, 2, 3, 5):
         assert distance(gradient(algorithm, the_batch(), size), whole) < 1e-5
+
+
+@every_algorithm
+def test_gradient_does_not_depend_on_how_many_tokens_pay(monkeypatch, algorithm):
+    whole = gradient(algorithm, the_batch())
+    monkeypatch.setattr(memory, "ENOUGH", 7)
+    seen: list[int] = []
+    forward = EmbeddedLearner._forward
+    monkeypatch.setattr(EmbeddedLearner, "_forward", lambda of, b, only: (seen.append(len(b.tokens)), forward(of, b, only))[1])
+    assert distance(gradient(algorithm, the_batch()), whole) < 1e-5
+    assert max(seen) < len(the_batch().tokens)
 
 
 @every_algorithm

@@ -14,7 +14,7 @@ from benchmarks.memory_forecast import measure
 from quintet.algorithms.grpo import GRPO
 from quintet.data import Needs, Prompt, Sampling
 from quintet.engines.embedded import memory
-from quintet.engines.embedded.memory import Forecast, Need, Shape, ran_out, told, until_it_fits
+from quintet.engines.embedded.memory import Forecast, Need, Shape, paying, ran_out, told, until_it_fits
 from tests.tiny import batch_of, learner, policy, sampler
 
 SHAPE = Shape(prompts=4, siblings=8, prompt=100, answer=50)
@@ -46,6 +46,14 @@ def test_whole_batch_shares_a_pass_where_it_fits_and_else_a_half_of_a_half():
     assert plan.fitting(SHAPE, int(enough) + 1) == 8
     assert plan.fitting(SHAPE, int(enough) - 100) == 4
     assert plan.fitting(SHAPE, 0) == 1
+
+
+def test_a_pass_has_as_many_answers_as_pay_and_whole_groups_where_they_are_no_more():
+    assert paying(32, 4 * 64 + 32 * 512, 8) == 4
+    assert paying(32, 4 * 128 + 32 * 128, 8) == 16
+    assert paying(30, 4 * 128 + 30 * 128, 10) == 20
+    assert paying(64, 64 + 64 * 1024, 64) == 2
+    assert paying(8, 100, 8) == 8
 
 
 def test_expected_peak_is_near_the_measured_one(tmp_path: Path):

@@ -13,8 +13,9 @@ from transformers import PreTrainedModel
 from quintet.data import Batch, Fact, Needs, Network, Outputs, Sampling, select
 from quintet.engines.embedded import forward
 from quintet.engines.embedded.device import precision
-from quintet.engines.embedded.memory import until_it_fits
+from quintet.engines.embedded.memory import paying, until_it_fits
 from quintet.engines.embedded.networks import Trained
+from quintet.engines.embedded.packing import num_tokens
 from quintet.equations.divergences import kl_k3
 from quintet.equations.reduce import Means, weighted_sum
 from quintet.models.frozen import Frozen
@@ -29,7 +30,8 @@ class EmbeddedLearner:
     """`protocols.Learner` on transformers modules in this process: the policy and, once an algorithm asked for them, a frozen
     reference (its own earlier weights), a critic (a network, or a head on the policy) or a reward model (`score`).
 
-    `sampling` is the distribution that log-probabilities speak about; `micro_batch` bounds the answers in one pass (0: all).
+    `sampling` is the distribution that log-probabilities speak about; `micro_batch` bounds the answers in one pass (0: all that
+    pay).
     """
 
     scalar_model, value_head = staticmethod(scalar_model), staticmethod(value_head)
@@ -45,7 +47,9 @@ class EmbeddedLearner:
     ) -> None:
         self.model: PreTrainedModel = policy.model.to(device)  # type: ignore[arg-type]
         self.device, self.sampling, self.micro_batch, self.dtype = device, sampling, micro_batch, dtype
-        self.recompute = recompute
+        self.recompute, self.small_passes = recompute, device.type == "cpu" and not micro_batch
+        self._shared = 0
+        """Answers that shared a pass at last."""
         self.networks: dict[Network, Trained] = {"policy": Trained("policy", self.model)}
         self.reference: Frozen | None = None
         self.critic: PreTrainedModel | None = None
@@ -141,7 +145,7 @@ class EmbeddedLearner:
 
     def _halve(self, batch: Batch) -> bool:
         """Fewer answers in a pass from now on, if there can be."""
-        now = min(self.micro_batch or len(batch.tokens), len(batch.tokens))
+        now = min(self.micro_batch or len(batch.tokens), len(batch.tokens), self._shared or len(batch.tokens))
         if now == 1:
             return False
         self.micro_batch = now // 2
@@ -227,16 +231,20 @@ class EmbeddedLearner:
         return contexts
 
     def _micro_batches(self, rows: Tensor, batch: Batch) -> Sequence[Tensor]:
-        """`rows` in passes of at most `micro_batch`; where siblings are compared, of whole groups, one at least."""
+        """`rows` in passes of at most `micro_batch`, and no more than pay; where siblings are compared, of whole groups, one at
+        least."""
         if len(rows) == 0:
             return ()
-        if not self.needs.pairs or not self.micro_batch:
-            return rows.split(self.micro_batch or len(rows))
-        groups = batch.group[rows]
+        groups, most = batch.group[rows], self.micro_batch or len(rows)
+        if self.small_passes:
+            most = min(most, paying(len(rows), num_tokens(batch, rows), len(rows) // len(groups.unique())))
+        self._shared = most
+        if not self.needs.pairs or most >= len(rows):
+            return rows.split(most)
         passes: list[list[int]] = []
         for number in dict.fromkeys(groups.tolist()):
             siblings = rows[groups == number].tolist()
-            if not passes or len(passes[-1]) + len(siblings) > self.micro_batch:
+            if not passes or len(passes[-1]) + len(siblings) > most:
                 passes.append([])
             passes[-1] += siblings
         return [torch.tensor(p, device=rows.device) for p in passes]

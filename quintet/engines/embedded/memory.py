@@ -27,6 +27,10 @@ SHARE = 0.9
 """Of the memory that is free, what may be planned with: a prediction can be wrong."""
 ROWS = 256
 """Answers in flight while they are written, unless it is said otherwise."""
+ENOUGH = 2048
+"""Tokens in a pass on a processor: more make it larger, not faster (docs/log.md)."""
+BESIDE = 128 * 2**20
+"""What libraries keep for their kernels on a processor, and the allocator of what was freed, once a step has been taken."""
 LOOKED_AT = 32
 """Prompts that tell how long prompts are."""
 Context = Callable[[PreTrainedModel], AbstractContextManager[object]]
@@ -82,7 +86,7 @@ class Forecast:
         trained = [p for model in networks for p in model.parameters() if p.requires_grad]
         self.policy, self.dtype, self.rows = policy, dtype, ROWS
         self.kept = int(sum(p.numel() for p in trained) * FLOAT * (1 + remembered))
-        self.per_token = max(held_per_token(model, learner) for model in networks)
+        self.per_token = sum(held_per_token(model, learner) for model in networks)  # one pass reads all of them
         embeddings: Any = policy.get_input_embeddings()
         self.vocabulary = int(embeddings.weight.shape[0])
 
@@ -92,7 +96,8 @@ class Forecast:
         told = rows * shape.answer * self.vocabulary
         logits = (told if told <= KEPT else 0) + 3 * min(told, AT_ONCE)
         reading = int(shape.tokens(rows) * self.per_token * (1 + 2 / layers)) + logits * FLOAT
-        return Need(self.kept, reading, self._writing(shape) if shape.written else 0)
+        beside = BESIDE if self.policy.device.type == "cpu" else 0
+        return Need(self.kept, reading + beside, self._writing(shape) + beside if shape.written else 0)
 
     def fitting(self, shape: Shape, free: int) -> int:
         """The most answers in a pass that fit into `free` bytes, of the whole batch and its halves; one at least."""
@@ -113,6 +118,13 @@ class Forecast:
         read = min(PREFILL, groups * shape.prompt) * (4 * getattr(config, "intermediate_size", 0) + 8 * config.hidden_size)
         rounded = sum(p.numel() for p in self.policy.parameters()) / 2 if self.dtype == "bfloat16" else 0
         return int(FLOAT * (kept + max(read, 4 * rows * self.vocabulary) + rounded))
+
+
+def paying(answers: int, tokens: int, siblings: int) -> int:
+    """Answers in a pass, of so many that have so many tokens together: passes of `ENOUGH` tokens at least, and of whole groups
+    unless one of them is more than that.  Example: 32 answers in groups of 8 with 4,608 tokens are read 16 at a time."""
+    rows = -(-answers // max(1, tokens // ENOUGH))
+    return rows if rows < siblings else min(answers, -(-rows // siblings) * siblings)
 
 
 def held_per_token(model: PreTrainedModel, within: Context) -> float:
@@ -188,7 +200,7 @@ def size(bytes: int) -> str:
 
 def foresee(learner: Any, stage: Stage, policy: Policy, run: Run) -> tuple[int, str]:
     """What a stage will need at its peak (bytes), and that in a sentence. Where nobody said how many answers share a pass, as
-    many do from now on as are expected to fit."""
+    many may from now on as are expected to fit."""
     shape = stage_shape(stage, run.task, policy.tokenizer, run.sampling)
     remembered = REMEMBERED.get(str(getattr(stage.algorithm.update, "optimiser", None)), NATURAL_STEP)
     forecast = Forecast(policy.model, learner.trained, remembered, learner.within, run.machine.sampled_in)
@@ -196,8 +208,11 @@ def foresee(learner: Any, stage: Stage, policy: Policy, run: Run) -> tuple[int, 
     if not learner.micro_batch and free is not None:
         rows = forecast.fitting(shape, free)
         learner.micro_batch = rows if rows < shape.answers else 0
-    need = forecast.need(shape, min(learner.micro_batch or shape.answers, shape.answers))
-    return held + need.peak, told(need, held, free, shape, learner.micro_batch)
+    rows = min(learner.micro_batch or shape.answers, shape.answers)
+    if learner.small_passes:
+        rows = min(rows, paying(shape.answers, shape.tokens(shape.answers), shape.siblings))
+    need = forecast.need(shape, rows)
+    return held + need.peak, told(need, held, free, shape, rows)
 
 
 # ---- what there is ---------------------------------------------------------------------------------------------------------

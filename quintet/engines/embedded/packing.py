@@ -34,6 +34,14 @@ class Packed:
         return flat.index_copy(0, self.column, said).view(batch.tokens.shape)
 
 
+def num_tokens(batch: Batch, rows: Tensor) -> int:
+    """Of some rows together, each group's prompt once."""
+    first, group = first_action(batch)[rows], batch.group[rows]
+    leads = torch.ones_like(group, dtype=torch.bool)
+    leads[1:] = group[1:] != group[:-1]
+    return int((batch.length[rows] - first).sum() + first[leads].sum())
+
+
 def pack(batch: Batch, whole: bool = False) -> Packed:
     """`whole`: each row to its last token, of which otherwise nothing is asked and which nobody reads."""
     first = first_action(batch)
