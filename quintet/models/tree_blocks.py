@@ -16,7 +16,7 @@ from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex
 
 from quintet.models.tree import Tree
 
-KERNEL = {"BACKEND": "TRITON"}
+KERNEL: Any = {"BACKEND": "TRITON"}
 """Not the one for decoding, which torch 2.13 would choose for short trees, and which has no configuration for some."""
 VARIANTS = 64
 """Of the compiled kernel: with and without gradient, each precision, each network's heads, windows, caps."""

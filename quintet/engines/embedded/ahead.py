@@ -55,7 +55,7 @@ class Graphs:
         self.stream.wait_stream(torch.cuda.current_stream())
         try:
             with torch.cuda.stream(self.stream):
-                made.capture_begin(pool=self.memory.id, capture_error_mode="thread_local")
+                made.capture_begin(pool=self.memory.id, capture_error_mode="thread_local")  # type: ignore[arg-type]
                 try:
                     work()
                 finally:

@@ -33,7 +33,9 @@ class Decoder:
         self, model: PreTrainedModel, encoded: list[list[int]], siblings: int, sampling: Sampling, answers: Answers, rows: int
     ) -> None:
         self.model, self.encoded, self.siblings, self.sampling, self.answers = model, encoded, siblings, sampling, answers
-        self.ahead, self.record = (ahead.AHEAD, ahead.Graphs()) if model.device.type == "cuda" else (1, None)
+        on_gpu = model.device.type == "cuda"
+        self.ahead = ahead.AHEAD if on_gpu else 1
+        self.record: ahead.Record | None = ahead.Graphs() if on_gpu else None
         groups = min(max(1, rows // siblings), len(encoded))
         # twice as many prompts as fill the rows: a prompt stays while one of its answers does
         self.cache = TreeCache(groups * siblings, 2 * groups, siblings, model.device)
