@@ -20,8 +20,6 @@ AT_ONCE = 2**24
 KEPT = 2**25
 """Logits that are kept for the gradient where a pass has no more (128 MiB); of a larger pass they are computed again, which
 takes about a third more time in this layer."""
-FEW = 64
-"""With at most so many rows a processor's product is up to a third faster as W hᵀ (docs/log.md)."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +47,7 @@ class Projection:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[K, V] float32 from [K, H]."""
-        weight = self.weight.to(hidden)
-        if hidden.device.type == "cpu" and len(hidden) <= FEW:
-            raw = (weight @ hidden.T).T.float().contiguous()
-        else:
-            raw = nn.functional.linear(hidden, weight).float()
-        raw = raw if self.bias is None else raw + self.bias.to(raw)
+        raw = nn.functional.linear(hidden, self.weight.to(hidden), None if self.bias is None else self.bias.to(hidden)).float()
         raw = raw * self.scale if self.scale != 1 else raw
         return torch.tanh(raw / self.cap) * self.cap if self.cap else raw
 
