@@ -71,19 +71,15 @@ def _grpo(some: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"|{'---|' * 10}"
     for one in some:
         ours, theirs = one["sides"]["quintet"], faster(one)
-        low, high = one["ratio_spread"]
         writing, learning = one["floor"]["writing_seconds"], one["floor"]["learning_seconds"]
         over = (ours["generate_seconds"] / writing, ours["learn_seconds"] / learning, one["step_over_floor"])
         cells = [
-            _name(one),
-            f"{ours['step_seconds']:.2f} s",
-            f"{theirs['step_seconds']:.2f} s",
-            f"**{one['samples_per_second_ratio']:.2f}×** ({low:.2f}–{high:.2f})",
+            *_times_as_fast(one),
             _aim(one),
             f"{theirs['step_seconds'] / (writing + learning):.1f}×",
             _times(one["decode_ratio"]),
             _times(one["learn_ratio"]),
-            f"{one['peak_memory_ratio']:.2f}× ({ours['peak_mb']:,.0f} MiB)",
+            _peak(one),
             ", ".join(f"{x:.1f}" for x in over),
         ]
         yield f"| {' | '.join(cells)} |"
@@ -96,14 +92,9 @@ def _others(some: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "| what | Quintet | TRL | samples/s | peak memory |"
     yield "|---|---|---|---|---|"
     for one in some:
-        ours, theirs = one["sides"]["quintet"], faster(one)
-        low, high = one["ratio_spread"]
         cells = [
-            _name(one),
-            f"{ours['step_seconds']:.2f} s",
-            f"{theirs['step_seconds']:.2f} s",
-            f"**{one['samples_per_second_ratio']:.2f}×** ({low:.2f}–{high:.2f})",
-            f"{one['peak_memory_ratio']:.2f}× ({ours['peak_mb']:,.0f} MiB)",
+            *_times_as_fast(one),
+            _peak(one),
         ]
         yield f"| {' | '.join(cells)} |"
 
@@ -111,6 +102,17 @@ def _others(some: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def faster(one: Mapping[str, Any]) -> Mapping[str, Any]:
     """The peer that a setting's ratios are against."""
     return min((side for name, side in one["sides"].items() if name != "quintet"), key=lambda side: side["step_seconds"])
+
+
+def _times_as_fast(one: Mapping[str, Any]) -> list[str]:
+    """Four cells: what was measured, both sides' seconds, the ratio with its spread."""
+    low, high = one["ratio_spread"]
+    seconds = [f"{side['step_seconds']:.2f} s" for side in (one["sides"]["quintet"], faster(one))]
+    return [_name(one), *seconds, f"**{one['samples_per_second_ratio']:.2f}×** ({low:.2f}–{high:.2f})"]
+
+
+def _peak(one: Mapping[str, Any]) -> str:
+    return f"{one['peak_memory_ratio']:.2f}× ({one['sides']['quintet']['peak_mb']:,.0f} MiB)"
 
 
 def _name(one: Mapping[str, Any]) -> str:
