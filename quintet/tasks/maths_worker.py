@@ -1,10 +1,11 @@
 """The process that asks math-verify, one question at a time, and dies of any that takes too long.
 
-    python -P maths_worker.py SECONDS
+    python -P maths_worker.py SECONDS PATIENCE
 
 Every line of stdin is a JSON list [right answer, given answer]; every line of stdout is `true`, `false`, or `null` for a
 question that was given up. The process that is started only loads math-verify; a child forked from it does the work. The
-kernel kills the child by its alarm, whatever the child is doing, and its parent forks the next one within milliseconds.
+kernel kills the child by its timer, whatever the child is doing, and its parent forks the next one within milliseconds.
+SECONDS are of processor time, so that a verdict doesn't depend on what else the machine is doing; PATIENCE is by the clock.
 Nothing of Quintet is imported.
 """
 
@@ -25,31 +26,36 @@ STARTED = b"started\n"
 
 
 def main() -> None:
-    import math_verify  # noqa: F401 (before the fork, so that a new child has it at once)
-
     out = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no verdict
+    _equal("\\sqrt{12}", "2\\sqrt{3}")  # before the fork: a new child has all that is loaded with the first question at once
     os.write(out, STARTED)
     while True:
         child = os.fork()
         if child == 0:
-            _work(out, float(sys.argv[1]))
+            _work(out, float(sys.argv[1]), float(sys.argv[2]))
             os._exit(0)
         if os.waitpid(child, 0)[1] == 0:  # nothing left to read
             return
         os.write(out, b"null\n")
 
 
-def _work(out: int, seconds: float) -> None:
+def _work(out: int, seconds: float, patience: float) -> None:
     with suppress(ValueError, OSError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the default is to end the process, also in the middle of C code
+    for of in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(of, signal.SIG_DFL)  # the default is to end the process, also in the middle of C code
     while line := _line():
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        _timers(seconds, patience)
         verdict = _equal(*json.loads(line))
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _timers(0, 0)
         os.write(out, b"true\n" if verdict else b"false\n")
+
+
+def _timers(seconds: float, patience: float) -> None:
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, patience)
 
 
 def _line() -> bytes:

@@ -24,13 +24,16 @@ from typing import IO
 from quintet.protocols import TaskError
 
 LIMIT_SECONDS = 0.9
-"""For one answer; with the fork of the next worker it stays below a second."""
+"""Of processor time for one answer; with the fork of the next worker it stays below a second. Not by the clock: an answer
+must not be worth less on a machine that has other things to do."""
+PATIENCE_SECONDS = 10.0
+"""For one answer by the clock, however little of the processor its worker was given."""
 MOST = 8
 """Workers, on however many cores: each takes some 100 MB."""
 START_SECONDS = 60.0
 """How long loading math-verify may take."""
 GRACE_SECONDS = 10.0
-"""How much later than its limit a worker must have answered: only a machine that has stopped lets it pass."""
+"""How much later than its patience a worker must have answered: only a machine that has stopped lets it pass."""
 INSTALL = "pip install 'math-verify[antlr4_13_2]'"
 
 
@@ -48,8 +51,8 @@ def equivalent(questions: Sequence[tuple[str, str]]) -> list[bool | None]:
 class Workers:
     """Some processes of `maths_worker`, started when the first question comes."""
 
-    def __init__(self, number: int, limit: float = LIMIT_SECONDS) -> None:
-        self.number, self.limit = number, limit
+    def __init__(self, number: int, limit: float = LIMIT_SECONDS, patience: float = PATIENCE_SECONDS) -> None:
+        self.number, self.limit, self.patience = number, limit, patience
         self.running: list[subprocess.Popen[bytes]] = []
         self.lock = Lock()
 
@@ -77,12 +80,14 @@ class Workers:
         self.running += new
         for process in new:
             if _read(process, START_SECONDS) != b"started\n":
-                raise TaskError(f"math-verify's processes can't be started. `{' '.join(_command(self.limit))}` shows why.")
+                raise TaskError(
+                    f"math-verify's processes can't be started. `{' '.join(_command(self.limit, self.patience))}` shows why."
+                )
 
     def _new(self) -> subprocess.Popen[bytes]:
         # a session of its own: Ctrl-C is for the run, which finishes its step first
         return subprocess.Popen(
-            _command(self.limit),
+            _command(self.limit, self.patience),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -105,7 +110,7 @@ class Workers:
                 for key, _ in selector.select(timeout=self.limit):
                     question, _ = asked.pop(key.data)
                     found[question] = json.loads(_line(self.running[key.data]))
-                if any(time.monotonic() - began > self.limit + GRACE_SECONDS for _, began in asked.values()):
+                if any(time.monotonic() - began > self.patience + GRACE_SECONDS for _, began in asked.values()):
                     raise TaskError("A process of math-verify neither answered nor ended. Try again.")
         return found
 
@@ -119,8 +124,8 @@ def _pool() -> Workers:
     return workers
 
 
-def _command(limit: float) -> list[str]:
-    return [sys.executable, "-P", str(Path(__file__).with_name("maths_worker.py")), str(limit)]
+def _command(limit: float, patience: float) -> list[str]:
+    return [sys.executable, "-P", str(Path(__file__).with_name("maths_worker.py")), str(limit), str(patience)]
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
@@ -147,7 +152,7 @@ def _read(process: subprocess.Popen[bytes], seconds: float) -> bytes:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Its child reads the end of its stdin and ends, too; one that is busy is ended by its alarm."""
+    """Its child reads the end of its stdin and ends, too; one that is busy is ended by its timers."""
     _pipe(process.stdin).close()
     _pipe(process.stdout).close()
     process.kill()

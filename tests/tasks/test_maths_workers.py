@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,10 +61,38 @@ def test_neighbours_of_a_poisonous_answer_are_graded_by_another_worker(monkeypat
 
 def test_worker_that_waits_for_a_question_has_all_the_time(one: Workers):
     one.close()
-    one.limit = 0.3
+    one.patience = 3.0
     assert one.ask([GOOD]) == [True]
-    time.sleep(0.6)
+    time.sleep(3.3)
     assert one.ask([GOOD, ("x", "y")]) == [True, False]
+
+
+def test_verdict_does_not_depend_on_what_else_the_machine_does(one: Workers):
+    """A worker that runs for 2 ms and is kept from the processor for 500 needs seconds by the clock."""
+    one.close()
+    one.limit, one.patience = 0.4, 100.0
+    one._start(1)
+    questions = [(f"x + {number}", f"{number} + x") for number in range(2)]
+    done = threading.Event()
+    holds = threading.Thread(target=hold_back, args=(one.running[0].pid, done))
+    holds.start()
+    try:
+        assert one.ask([*questions, ("x", "y")]) == [True] * 2 + [False]
+    finally:
+        done.set()
+        holds.join()
+
+
+def test_one_that_waits_for_nothing_is_given_up_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "math_verify.py").write_text(
+        "import time\n"
+        "def parse(text, parsing_timeout): 'wait' in text and time.sleep(60)\n"
+        "def verify(right, given, timeout_seconds): return True\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    workers = Workers(1, patience=0.3)
+    assert workers.ask([("a", "wait"), ("a", "b")]) == [None, True]
+    workers.close()
 
 
 def test_what_a_library_prints_is_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -117,6 +146,14 @@ def test_no_process_is_left_when_the_trainer_is_killed(tmp_path: Path):
     trainer.wait()
     trainer.stdout.close()
     assert gone(group)
+
+
+def hold_back(group: int, done: threading.Event) -> None:
+    while not done.is_set():
+        os.killpg(group, signal.SIGSTOP)
+        time.sleep(0.5)
+        os.killpg(group, signal.SIGCONT)
+        time.sleep(0.002)
 
 
 def gone(group: int, seconds: float = 15) -> bool:
