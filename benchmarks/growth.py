@@ -36,9 +36,11 @@ def at(axis: str, value: Any) -> Setting:
 def main() -> None:
     """Measure each point once, after a step that isn't counted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("axes", nargs="*", choices=[*AXES, []], help=f"default: {' '.join(AXES)}")
+    parser.add_argument("axes", nargs="*", metavar="AXIS", help=f"of {', '.join(AXES)}; default: all")
     parser.add_argument("--peer", choices=list(PEERS), default=next(iter(PEERS)))
     options = parser.parse_args()
+    if unknown := set(options.axes) - set(AXES):
+        parser.error(f"{' and '.join(sorted(unknown))}: no such axis. Choose from {', '.join(AXES)}.")
     threads = len(os.sched_getaffinity(0))
     RESULTS.mkdir(exist_ok=True)
     place = RESULTS / f"growth-{platform.machine()}-{os.cpu_count()}-cores-{time.strftime('%Y-%m-%d')}.json"
