@@ -19,14 +19,15 @@ from typing import Any
 
 from benchmarks.alphamaze_page import page
 from quintet.environment import describe
+from quintet.intervals import wilson
 
 ROOT = Path(__file__).parent.parent
 RUNS = ROOT / "runs" / "alphamaze"
 RECIPE = ROOT / "recipes" / "alphamaze.toml"
 DATA, PAGE = ROOT / "docs" / "recipes" / "alphamaze.json", ROOT / "docs" / "recipes" / "alphamaze.md"
 SEEDS = (1, 2, 3)
-MAZEBENCH = 100
-"""The first 100 prompts of the test split: 50 easy, 40 medium, 10 hard. The recipe's own evaluations take the first 1,000."""
+MAZEBENCH = {"easy": 50, "medium": 40, "hard": 10}
+"""The first 100 prompts of the test split. The recipe's own evaluations take the first 1,000."""
 TEMPERATURE = 0.7
 """The recipe's, at which GRPO samples."""
 SUPERVISED = (
@@ -60,7 +61,10 @@ def train(name: str, arguments: list[str]) -> dict[str, Any]:
             }
             for stage, some in stages.items()
         },
-        "scores": [{k: row[k] for k in ("label", "n", "score", "low", "high", "levels")} for row in scores],
+        "scores": [
+            {k: row[k] for k in ("label", "n", "score", "low", "high", "levels")} | {"mazebench": _mazebench(row["outcomes"])}
+            for row in scores
+        ],
         "pictures": _pictures(scores[-1]["examples"]),
     }
 
@@ -71,15 +75,21 @@ def _pictures(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [found[key] for key in sorted(found, key=lambda key: (["easy", "medium", "hard"].index(key[0]), not key[1]))]
 
 
-def mazebench(name: str, temperature: float, problems: int = MAZEBENCH) -> dict[str, Any]:
-    """A finished run's model on held-out mazes."""
-    file = RUNS / f"{name}.eval-{problems}-{temperature:g}.json"
+def _mazebench(outcomes: dict[str, list[int]]) -> dict[str, float]:
+    """The share of MazeBench's hundred that was solved, by what came of each maze of a level, in the order of the prompts."""
+    solved = sum(sum(outcomes[level][:number]) for level, number in MAZEBENCH.items())
+    low, high = wilson(solved, 100)
+    return {"score": solved / 100, "low": low, "high": high}
+
+
+def sampled(name: str) -> float:
+    """The share of the first 1,000 held-out mazes that a finished run's model solves at the recipe's own temperature."""
+    file = RUNS / f"{name}.sampled.json"
     if not file.is_file():
         model = ["eval", str(RUNS / name / "model"), "--recipe", str(RUNS / name / "settings.toml"), "--threads", "1"]
-        told = [*model, "--problems", str(problems), "--temperature", str(temperature), "--json"]
+        told = [*model, "--problems", "1000", "--temperature", str(TEMPERATURE), "--json"]
         file.write_text(_command(f"{name}.eval", told))
-    row = json.loads(file.read_text())
-    return {k: row[k] for k in ("n", "score", "low", "high", "levels")}
+    return json.loads(file.read_text())["score"]
 
 
 def _command(name: str, arguments: list[str]) -> str:
@@ -99,10 +109,10 @@ def _lines(file: Path) -> list[dict[str, Any]]:
 
 
 def full_path(seed: int) -> dict[str, Any]:
-    """The recipe with one seed: its own evaluations, and its last model on MazeBench's hundred and as it samples."""
+    """The recipe with one seed: its own evaluations, and its last model as it samples."""
     name = f"seed-{seed}"
     run = train(name, ["--recipe", str(RECIPE), "--seed", str(seed), "--threads", "1"])
-    return {"seed": seed, **run, "mazebench": mazebench(name, 0.0), "sampled": mazebench(name, TEMPERATURE, 1000)}
+    return {"seed": seed, **run, "sampled": sampled(name)}
 
 
 def one_target(target: str) -> dict[str, Any]:

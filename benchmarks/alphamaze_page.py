@@ -63,8 +63,8 @@ def _seeds(seeds: Mapping[str, Any]) -> str:
                 row["label"],
                 _interval(row),
                 *(f"{level['score']:.1%}" for level in row["levels"].values()),
-                _interval(run["mazebench"]) if last else "",
-                f"{run['sampled']['score']:.1%}" if last else "",
+                _interval(row["mazebench"]),
+                f"{run['sampled']:.1%}" if last else "",
                 str(stage["steps"]),
                 f"{stage['seconds'] / 60:.0f} ({stage['quiet'] / 60:.0f})",
             ]
