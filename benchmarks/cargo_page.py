@@ -34,8 +34,8 @@ WAYS = {"grpo": "GRPO", "online-rft": "Online RFT"}
 OUTLOOK = """\
 A model of this size has seen 56 kinds of function and can't write a new one: held-out families are out of its reach, before and
 after. Its own tests rarely hold, because it can't work out what a function gives, so their expected values are wrong; the
-published figure of tests is of such own ones. That is where a real model's start differs. [The log](../log.md) has what else was
-tried.
+published figure of tests is of such own ones. That is where a real model's start differs. [The log](../log.md) has what else
+was tried.
 """
 
 
