@@ -65,6 +65,7 @@ class _Project(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, hidden: Tensor, tokens: Tensor, weight: Tensor, bias: Tensor | None, layer: Projection, sampling: Sampling
     ) -> tuple[Tensor, Tensor]:
+        """log π of the tokens and the entropy, [N] each, in float32, from hidden states [N, d] and tokens [N]."""
         keep = any(ctx.needs_input_grad) and len(hidden) * len(weight) <= KEPT
         ctx.layer, ctx.sampling, ctx.kept = layer, sampling, []
         logp, entropy = (torch.zeros(len(hidden), device=hidden.device) for _ in range(2))
@@ -82,6 +83,7 @@ class _Project(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, of_logp: Tensor | None, of_entropy: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """∂log π_i/∂logit_j = 1[i = j] − π_j and ∂H/∂logit_j = −π_j (log π_j + H), chunk by chunk, then through the layer."""
         hidden, tokens, entropy = ctx.saved_tensors
         layer, sampling, kept = ctx.layer, ctx.sampling, iter(ctx.kept)
         wanted = zip(ctx.needs_input_grad, (hidden, None, layer.weight, layer.bias), strict=False)

@@ -156,6 +156,8 @@ def _by_parts(query: Tensor, value: Tensor) -> bool:
 class _Parts(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, scale: float | None, tree: Tree) -> Tensor:  # type: ignore[override]
+        """[1, heads, N, d]: each piece's attention to itself, then joined with that to the pieces above it by the logarithms of
+        both sums of exponentials."""
         out = torch.empty_like(query.transpose(1, 2)).transpose(1, 2)
         log_sum = torch.empty(query.shape[:3], dtype=torch.float32, device=query.device)
         for alike in tree.alike:
@@ -177,6 +179,7 @@ class _Parts(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """The gradients of query, key and value: of each piece by itself and of each with those above it, added up."""
         query, key, value, out, log_sum = ctx.saved_tensors
         of = [torch.zeros_like(x) for x in (query, key, value)]
         for alike in ctx.tree.alike:
