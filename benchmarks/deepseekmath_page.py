@@ -45,6 +45,13 @@ One learning rate for all, not searched, and GRPO alone is held near the start b
 methods at these settings after few steps, not at their best. What there is to learn, to leave a careless teacher's slips out,
 suits imitation of one's right answers. Seconds are of a machine with many other processes.
 """
+JUDGES = """\
+With the task's exact rule process supervision works; with a reward model of the policy's own size the score falls from the first
+steps on, while the reward model's own stays or rises. It has learned which operation a story asks for, but not to add: it gives
+2 + 14 = 26 the same chance as 2 + 14 = 16, for the start slips by at most 3 and it never saw a wrong ten. The policy finds such
+answers, and a round's eight steps on them don't teach the reward model to add. More steps don't either ([the log](../log.md)). The
+paper's reward model, of 7 billion parameters, could do the sums of its questions.
+"""
 COLOURS = ("#8a8a8a", "#c9a227", "#3b6fb6", "#2f8f5b", "#b5485d", "#7a4fa3")
 ORDERINGS = (
     ("Online RFT > RFT", "online-rft", "rft"),
@@ -57,7 +64,8 @@ ORDERINGS = (
 
 def page(data: Mapping[str, Any]) -> str:
     """The whole page."""
-    return "\n".join([INTRODUCTION, _setting(data), _table(data), _orderings(data), _majority(data), _recipes(data)])
+    parts = [INTRODUCTION, _setting(data), _table(data), _orderings(data), _judges(data), _majority(data), _recipes(data)]
+    return "\n".join(filter(None, parts))
 
 
 def _setting(data: Mapping[str, Any]) -> str:
@@ -126,6 +134,23 @@ def verdict(gains: Sequence[float]) -> str:
     if abs(mean) <= reach:
         return f"a tie ({'for' if mean > 0 else 'against'} it by the mean)"
     return "holds" if mean > 0 else "the other way round"
+
+
+def _judges(data: Mapping[str, Any]) -> str:
+    """What the reward models of iterative GRPO are worth, round by round."""
+    if "iterative" not in data["contenders"]:
+        return ""
+    lines = [
+        "## A reward model that is fooled",
+        "",
+        JUDGES,
+        "| | held-out steps that it judges rightly, round by round | of these answers' steps are right |",
+        "|---|---|---|",
+    ]
+    for run in data["contenders"]["iterative"]["runs"]:
+        right, share = ([f"{100 * r[key]:.1f}" for r in run["reward_models"]] for key in ("score", "right"))
+        lines.append(f"| seed {run['seed']} | {', '.join(right)} % | {', '.join(share)} % |")
+    return "\n".join(lines) + "\n"
 
 
 def _majority(data: Mapping[str, Any]) -> str:

@@ -14,7 +14,9 @@ def warp(logits: Tensor, sampling: Sampling, taken: Tensor | None = None) -> Ten
     Temperature first, then top-k, then top-p (the token that crosses the threshold stays), then min-p. `taken` [...] names a
     token that is kept whatever the filters say: weights that moved since the sample must not make it impossible.
     """
-    logits = logits.float() / (sampling.temperature or 1.0)
+    logits = logits.float()
+    if sampling.temperature not in (0, 1):
+        logits = logits / sampling.temperature
     if not (sampling.top_k or sampling.top_p < 1 or sampling.min_p):
         return logits
     keep = _kept(logits.detach(), sampling)

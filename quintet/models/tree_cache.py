@@ -44,7 +44,7 @@ class TreeCache:
         self.prompt_length = np.zeros(blocks, dtype=np.int64)
         self._hidden: dict[int, Tensor | None] = {}
         self._span = self._width = 0
-        self._dense = self._even = False
+        self._dense = self._level = self._even = False
 
     # ---- coming, moving, leaving -----------------------------------------------------------------------------------------
 
@@ -110,7 +110,8 @@ class TreeCache:
         self._span = int(used.max()) + ahead
         self._width = int(self.prompt_length[: self.prompts].max())
         self._dense = self.live == self.prompts * self.siblings and bool((self.place[rows] == np.arange(self.live)).all())
-        self._even = ahead == 1 and bool((length == self._width).all() and (used + 1 == self._span).all())
+        self._level = ahead == 1 and bool((used + 1 == self._span).all())
+        self._even = self._level and bool((length == self._width).all())
         for layer in self.layers.values():
             layer.keys, layer.values = (_widened(x, self._span) for x in (layer.keys, layer.values))
         self._at, self._rows = self._there(self.place[rows].copy()), torch.arange(self.live, device=self.device)
@@ -141,6 +142,8 @@ class TreeCache:
         self, number: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int, softcap: float | None
     ) -> Tensor:
         """In a layer's pass over one token of each live answer: [1, live, heads, d] from [1, heads, live, d]."""
+        if not torch.is_autocast_enabled(query.device.type):
+            return self._attend(number, query, key, value, scale, window, softcap)
         with torch.autocast(query.device.type, enabled=False):  # else all keys and values would be rounded anew for each token
             return self._attend(number, query, key, value, scale, window, softcap)
 
@@ -148,19 +151,21 @@ class TreeCache:
         self, number: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None, window: int, softcap: float | None
     ) -> Tensor:
         layer, live, heads = self.layers[number], self.live, key.shape[1]
-        layer.keys[self._rows, :, self._newest] = key[0].transpose(0, 1)
-        layer.values[self._rows, :, self._newest] = value[0].transpose(0, 1)
+        rows = slice(live) if self._level else self._rows
+        newest = self._span - 1 if self._level else self._newest
+        layer.keys[rows, :, newest] = key[0].transpose(0, 1)
+        layer.values[rows, :, newest] = value[0].transpose(0, 1)
         query = query * (scale if scale is not None else query.shape[3] ** -0.5)
         queries = query[0].transpose(0, 1).unflatten(1, (heads, -1))  # [live, key heads, repeats, d]
         own_keys, own_values = (x[:live, :, : self._span] for x in (layer.keys, layer.values))
         keys, values = (x[: self.prompts, :, : self._width] for x in (layer.prompt_keys, layer.prompt_values))
-        scores = torch.cat([self._by_prompt(queries, keys.transpose(2, 3)), queries @ own_keys.transpose(2, 3)], 3)
+        scores = torch.cat([self._by_prompt(queries, keys.transpose(2, 3)), _times(queries, own_keys.transpose(2, 3))], 3)
         if softcap:
             scores = softcap * torch.tanh(scores / softcap)
         if (hidden := self._mask(window)) is not None:
             scores.masked_fill_(hidden, -torch.inf)
         shares = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
-        out = self._by_prompt(shares[..., : self._width], values) + shares[..., self._width :] @ own_values
+        out = self._by_prompt(shares[..., : self._width], values) + _times(shares[..., self._width :], own_values)
         return out.flatten(1, 2)[None]
 
     def _by_prompt(self, x: Tensor, of_prompt: Tensor) -> Tensor:
@@ -170,13 +175,21 @@ class TreeCache:
         if not self._dense:
             every = x.new_zeros(self.prompts * self.siblings, *x.shape[1:]).index_copy_(0, self._at, x)
         blocks = every.unflatten(0, (self.prompts, self.siblings)).transpose(1, 2)  # [P, heads, siblings, repeats, m]
-        found = (blocks.flatten(2, 3) @ of_prompt).unflatten(2, (self.siblings, -1)).transpose(1, 2).flatten(0, 1)
+        found = _times(blocks.flatten(2, 3), of_prompt).unflatten(2, (self.siblings, -1)).transpose(1, 2).flatten(0, 1)
         return found if self._dense else found.index_select(0, self._at)
+
+
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b of [n, heads, i, j] and [n, heads, j, k] with fewer steps on the way to the same kernel: for a token of a few answers
+    these cost more than the product."""
+    return torch.bmm(a.flatten(0, 1), b.flatten(0, 1)).unflatten(0, a.shape[:2])
 
 
 def same_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Queries, keys and values in one precision. Within autocast some come rounded and some not: on a GPU all are rounded then,
     whose kernels want that; on a CPU none, since small products of bfloat16 are slower there."""
+    if len({x.dtype for x in tensors}) == 1 and not torch.is_autocast_enabled(tensors[0].device.type):
+        return tensors
     device = tensors[0].device.type
     if device != "cpu" and torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)

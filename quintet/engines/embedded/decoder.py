@@ -49,6 +49,7 @@ class Decoder:
         """The prompts of the cache's blocks."""
         self.newest = np.zeros(0, dtype=np.int64)
 
+    @torch.inference_mode()  # cheaper than no_grad: a tensor doesn't count what is done to it
     def run(self) -> None:
         while self.waiting or len(self.which):
             if self._room():
