@@ -112,6 +112,9 @@ def _times_as_fast(one: Mapping[str, Any]) -> list[str]:
 
 
 def _peak(one: Mapping[str, Any]) -> str:
+    """Nothing where loading the model took more than the work did."""
+    if not one["sides"]["quintet"]["peak_mb"]:
+        return "less than loading"
     return f"{one['peak_memory_ratio']:.2f}× ({one['sides']['quintet']['peak_mb']:,.0f} MiB)"
 
 

@@ -180,8 +180,8 @@ class TreeCache:
 
 
 def _times(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b of [n, heads, i, j] and [n, heads, j, k] with fewer steps on the way to the same kernel: for a token of a few answers
-    these cost more than the product."""
+    """a @ b of [n, heads, i, j] and [n, heads, j, k] with fewer steps on the way to the same kernel: for a token of a few
+    answers these cost more than the product."""
     return torch.bmm(a.flatten(0, 1), b.flatten(0, 1)).unflatten(0, a.shape[:2])
 
 
