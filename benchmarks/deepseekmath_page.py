@@ -47,9 +47,9 @@ suits imitation of one's right answers. Seconds are of a machine with many other
 """
 JUDGES = """\
 With the task's exact rule process supervision works; with a reward model of the policy's own size the score falls from the
-first steps on, while the reward model's own stays or rises. It has learned which operation a story asks for, but not to add: it
-gives 2 + 14 = 26 the same chance as 2 + 14 = 16, for the start slips by at most 3 and it never saw a wrong ten. The policy finds
-such answers, and a round's eight steps on them don't teach the reward model to add. More steps don't either
+first steps on, while the reward model's own stays or rises. It has learned which operation a story asks for, but not to add:
+it gives 2 + 14 = 26 the same chance as 2 + 14 = 16, for the start slips by at most 3 and it never saw a wrong ten. The policy
+finds such answers, and a round's eight steps on them don't teach the reward model to add. More steps don't either
 ([the log](../log.md)).
 """
 COLOURS = ("#8a8a8a", "#c9a227", "#3b6fb6", "#2f8f5b", "#b5485d", "#7a4fa3")
