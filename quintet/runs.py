@@ -159,6 +159,7 @@ class _Session:
         clock, hints = _Clock(), Hints(stage.group_size, of_texts=getattr(self.run.task, "engine", "") != "control")
 
         def observe(step: int, batch: Batch, stats: Stats) -> None:
+            """Record the step and say its hints; then save and evaluate where that is due."""
             passes = learner.backward_answers / len(batch.tokens)
             learner.backward_answers = 0
             more = {"backward_passes": passes, "micro_batch": float(learner.micro_batch)}

@@ -58,6 +58,8 @@ def make_app(folder: Path, token: str, is_ending: Callable[[], bool] = lambda: F
         task.cancel()
 
     def answering(reply: Reply) -> Callable[[Request], Any]:
+        """An endpoint that says what `reply` says."""
+
         async def endpoint(request: Request) -> Response:
             try:
                 return JSONResponse(await asyncio.to_thread(reply, watched, request))

@@ -34,6 +34,7 @@ def _attention_as_now(model: PreTrainedModel) -> AbstractContextManager[None]:
 
     @contextmanager
     def again() -> Iterator[None]:
+        """The attention that was chosen in the first pass."""
         own = model.config._attn_implementation
         model.config._attn_implementation = chosen
         try:

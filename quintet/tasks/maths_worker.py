@@ -26,6 +26,7 @@ STARTED = b"started\n"
 
 
 def main() -> None:
+    """Answer questions from standard input in a child, and in another one whenever a question has cost the last its life."""
     out = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no verdict
     _equal("\\sqrt{12}", "2\\sqrt{3}")  # before the fork: a new child has all that is loaded with the first question at once

@@ -56,6 +56,8 @@ class EmbeddedSampler:
         done: dict[int, Rollout] = {}
 
         def write() -> None:
+            """All answers, from their first token on: again with fewer in flight where memory ran out."""
+
             def finish(i: int) -> None:
                 known = i in done  # written once already, before the memory ran out
                 done[i] = self._rollout(prompts[number[i]], encoded[number[i]], answers, i)
